@@ -1,0 +1,100 @@
+# Everything that a developer or the continuous integration runs, by one name each.
+# `make` alone lists them.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+BACKENDS := testdata/backends/backends
+
+# The linter is built by the Go release at hand and kept outside the repository,
+# under its version: a new version is a new file, and an old checkout finds its own.
+GOLANGCI_VERSION := v2.15.0
+TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/obs-tools
+GOLANGCI_BIN := $(TOOLS)/golangci-lint-$(GOLANGCI_VERSION)
+GOLANGCI := $(GOLANGCI_BIN)/golangci-lint
+
+# Integration tests share one set of servers and stop some of them in turn, hence
+# one package at a time (-p 1); a cached result would say nothing about a server.
+INTEGRATION := go test -tags integration -count=1 -p 1 -timeout 30m
+
+# Folders named testdata are left out of ./..., so their one program is named.
+SHIP := ./testdata/backends/ship
+SCRIPTS := $(BACKENDS) .ci/run
+
+LOAD_REQUESTS ?= 200
+LOAD_PARALLEL ?= 4
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## compile bin/obs
+	go build -o bin/obs ./cmd/obs
+
+.PHONY: test
+test: ## vet and test everything that needs no server
+	go vet ./...
+	go test ./...
+
+.PHONY: race
+race: ## the same tests under the race detector (needs a C compiler)
+	go test -race ./...
+
+.PHONY: bench
+bench: ## the benchmarks, without the tests
+	go test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: lint
+lint: gofmt scripts golangci ## all static checks
+
+.PHONY: gofmt
+gofmt:
+	@unformatted=$$(gofmt -l .); if [[ -n $$unformatted ]]; then printf 'gofmt would change:\n%s\n' "$$unformatted" >&2; exit 1; fi
+
+# shellcheck finds more than bash's own reading does, but is not everywhere.
+.PHONY: scripts
+scripts:
+	@for script in $(SCRIPTS); do bash -n "$$script"; done
+	@if command -v shellcheck >/dev/null; then shellcheck $(SCRIPTS); else echo 'shellcheck is not installed: shell scripts were parsed only' >&2; fi
+
+.PHONY: golangci
+golangci: $(GOLANGCI)
+	$(GOLANGCI) run ./... $(SHIP)
+
+$(GOLANGCI):
+	@echo 'installing golangci-lint $(GOLANGCI_VERSION), which takes some minutes the first time' >&2
+	mkdir -p $(GOLANGCI_BIN)
+	GOFLAGS= GOBIN=$(GOLANGCI_BIN) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+
+.PHONY: backends
+backends: ## compile (once) and start real Prometheus, Loki, Jaeger and HotROD
+	$(BACKENDS) up
+
+.PHONY: backends-down
+backends-down: ## stop them again; what they stored stays in .backends
+	$(BACKENDS) down
+
+.PHONY: backends-status
+backends-status: ## one line per server
+	@$(BACKENDS) status
+
+.PHONY: load
+load: ## send HotROD requests: LOAD_REQUESTS (200), LOAD_PARALLEL (4) at a time
+	$(BACKENDS) load $(LOAD_REQUESTS) $(LOAD_PARALLEL)
+
+# Two runs, so that the packages that talk to one backend fail before those that
+# need all three. The assignment, unlike eval alone, ends the recipe if `up` fails.
+.PHONY: integration
+integration: ## tests against the real backends, which are started if need be
+	line=$$($(BACKENDS) up); eval "$$line"; \
+	code=0; \
+	$(INTEGRATION) ./sources/... || code=$$?; \
+	$(INTEGRATION) ./correlate/... ./cmd/... ./tui/... || code=$$?; \
+	exit $$code
+
+.PHONY: clean
+clean: ## remove what was built here (not .backends, which running servers use)
+	rm -rf bin dist coverage.out

@@ -1,0 +1,217 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/charmbracelet/x/term"
+	"github.com/spf13/cobra"
+
+	"obs/sources"
+	"obs/sources/connect"
+)
+
+// Exit statuses, as runbooks rely on them.
+const (
+	exitOK           = 0
+	exitFailed       = 1
+	exitUsage        = 2
+	exitRefused      = 3
+	exitPartial      = 4
+	exitNotFound     = 5
+	exitTimeout      = 6
+	exitAnomalous    = 20
+	exitInconclusive = 21
+)
+
+// world is what the program touches outside itself, so that a test can bring its own.
+type world struct {
+	out, err io.Writer
+	terminal bool // out is one, and so is the input
+	getenv   func(string) string
+	now      func() time.Time
+}
+
+func system() world {
+	return world{
+		out: os.Stdout, err: os.Stderr,
+		terminal: term.IsTerminal(os.Stdout.Fd()) && term.IsTerminal(os.Stdin.Fd()),
+		getenv:   os.Getenv, now: time.Now,
+	}
+}
+
+// exitError ends the program with a status. Its text, where it has one, goes to
+// standard error.
+type exitError struct {
+	code int
+	err  error
+	hint string
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return ""
+	}
+	return e.err.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.err }
+
+func usage(err error, hint string) error { return &exitError{code: exitUsage, err: err, hint: hint} }
+
+// run is the program: arguments in, exit status out.
+func run(args []string, w world) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	// The first interrupt ends the work and prints what there is; the second, with the
+	// handler gone, ends the program at once.
+	context.AfterFunc(ctx, stop)
+	return runContext(ctx, args, w)
+}
+
+func runContext(ctx context.Context, args []string, w world) int {
+	root := newRoot(w)
+	root.SetArgs(args)
+	root.SetOut(w.out)
+	root.SetErr(w.err)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitOK
+	}
+	var exit *exitError
+	if !errors.As(err, &exit) {
+		// What is not ours comes from cobra: an unknown command or flag, a missing argument.
+		exit = &exitError{code: exitUsage, err: err, hint: "obs help lists the commands, and obs COMMAND --help its flags"}
+	}
+	if exit.err != nil {
+		_, _ = fmt.Fprintf(w.err, "obs: %s\n", sources.Printable(exit.Error()))
+	}
+	if exit.hint != "" {
+		_, _ = fmt.Fprintf(w.err, "  → %s\n", sources.Printable(exit.hint))
+	}
+	return exit.code
+}
+
+func newRoot(w world) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "obs",
+		Short: "From a metric anomaly to the trace to its logs, in a terminal",
+		Long: `obs reads the Prometheus, Loki and Jaeger that already run, and walks from the metric that
+moved to a trace that shows it, to the span that spent the time, to the log records of that
+very request, by the IDs that the three share.
+
+Addresses come from flags, or from PROMETHEUS_URL, LOKI_URL (or LOKI_ADDR) and JAEGER_URL.
+Any one of them will do; with all three the walk goes all the way.`,
+		Example:       "  obs triage --since 30m\n  obs trace 4bf92f3577b34da6a3ce929d0e0e4736",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usage(err, "see "+cmd.CommandPath()+" --help")
+	})
+	root.AddCommand(newTriage(w), newTrace(w), newVersion(w))
+	return root
+}
+
+func newVersion(w world) *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Say which build this is",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			_, err := fmt.Fprintln(w.out, versionText(debug.ReadBuildInfo()))
+			return err
+		},
+	}
+}
+
+func versionText(info *debug.BuildInfo, ok bool) string {
+	if !ok {
+		return "obs, of an unknown build"
+	}
+	text := "obs " + info.Main.Version
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			text += " " + s.Value
+		}
+	}
+	return text + " " + info.GoVersion
+}
+
+// common are the flags that mean the same in every command that asks a backend.
+type common struct {
+	connection connect.Options
+	timeout    time.Duration
+	output     string
+	save       string
+	noColor    bool
+	verbose    bool
+}
+
+// outputs are the forms that a case can be written in.
+var outputs = []string{"text", "json", "markdown", "tui"}
+
+func (c *common) flags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&c.connection.PrometheusURL, "prometheus-url", "", "address of Prometheus (default $PROMETHEUS_URL)")
+	f.StringVar(&c.connection.LokiURL, "loki-url", "", "address of Loki (default $LOKI_URL or $LOKI_ADDR)")
+	f.StringVar(&c.connection.JaegerURL, "jaeger-url", "", "address of Jaeger's query service (default $JAEGER_URL)")
+	f.DurationVar(&c.timeout, "timeout", time.Minute, "time for the whole command")
+	f.StringVarP(&c.output, "output", "o", "", "text, json, markdown or tui (default tui on a terminal, else text)")
+	f.StringVar(&c.save, "save", "", "also write the case, as JSON, to this file")
+	f.BoolVar(&c.noColor, "no-color", false, "no colour, as with $NO_COLOR")
+	f.BoolVarP(&c.verbose, "verbose", "v", false, "say each query on standard error as it is sent")
+	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(outputs, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// check settles what the flags leave open.
+func (c *common) check(w world) error {
+	if c.output == "" {
+		c.output = "text"
+		if w.terminal && w.getenv("TERM") != "dumb" {
+			c.output = "tui"
+		}
+	}
+	switch {
+	case !slices.Contains(outputs, c.output):
+		return usage(fmt.Errorf("no output %q", c.output), "-o takes "+strings.Join(outputs, ", "))
+	case c.output == "tui" && !w.terminal:
+		return usage(errors.New("-o tui wants a terminal"), "leave -o away, or use -o text")
+	case c.timeout <= 0:
+		return usage(fmt.Errorf("--timeout %s leaves no time", c.timeout), "give it as 30s or 2m")
+	}
+	c.noColor = c.noColor || w.getenv("NO_COLOR") != ""
+	return nil
+}
+
+// open opens the sources. With --verbose every query is said as it is sent.
+func (c *common) open(w world) (sources.Set, error) {
+	c.connection.Getenv = w.getenv
+	c.connection.Ledger = &sources.Ledger{Now: w.now}
+	if c.verbose && c.output != "tui" {
+		c.connection.Ledger.Observe = sayQuery(w.err)
+	}
+	set, err := connect.Open(c.connection)
+	var failure *sources.Error
+	var nothing connect.NotConfiguredError
+	switch {
+	case errors.As(err, &failure):
+		return set, usage(err, failure.Hint)
+	case errors.As(err, &nothing):
+		return set, usage(err, nothing.Hint())
+	case err != nil:
+		return set, usage(err, "")
+	}
+	return set, nil
+}

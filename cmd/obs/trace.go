@@ -1,0 +1,82 @@
+package main
+
+import (
+	"context"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"obs/correlate"
+	"obs/correlate/ident"
+)
+
+type traceOptions struct {
+	common
+	windowFlags
+}
+
+func newTrace(w world) *cobra.Command {
+	o := &traceOptions{}
+	cmd := &cobra.Command{
+		Use:   "trace ID",
+		Short: "Show one request: every span, and every log record beneath its span",
+		Long: `trace takes a trace ID, in any case and with leading zeros lost or not, a traceparent
+header, or a request ID that only the logs or the span attributes know, and shows the whole
+request: the waterfall with self time and critical path, and its log records.
+
+A trace that Jaeger has tells its own time. Otherwise the last 30 minutes are searched, then
+6 hours, a day and a week; with --since or --from only that window is.`,
+		Example: `  obs trace 4bf92f3577b34da6a3ce929d0e0e4736
+  obs trace req_a1b2c3d4 --since 2h
+  obs trace 4bf92f3577b34da6a3ce929d0e0e4736 -o json`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runTrace(cmd.Context(), o, strings.Join(args, " "), w)
+		},
+	}
+	o.common.flags(cmd)
+	o.windowFlags.flags(cmd, false)
+	return cmd
+}
+
+func runTrace(ctx context.Context, o *traceOptions, text string, w world) error {
+	if err := o.check(w); err != nil {
+		return err
+	}
+	id, err := ident.Parse(text)
+	if err != nil {
+		return usage(err, "give a trace ID (up to 32 hexadecimal digits), a traceparent, or a request ID")
+	}
+	window, err := o.window(w.now())
+	if err != nil {
+		return err
+	}
+	set, err := o.open(w)
+	if err != nil {
+		return err
+	}
+	if set.Traces == nil && set.Logs == nil {
+		return usage(errNoRequestBackend, "set JAEGER_URL or LOKI_URL, or give --jaeger-url or --loki-url")
+	}
+	lookup := correlate.Lookup{ID: id, Text: text, Window: window, Fixed: o.given()}
+	found, err := o.present(ctx, w, "trace", func(ctx context.Context, observe correlate.Observer) *correlate.Case {
+		return correlate.Find(ctx, set, lookup, observe)
+	})
+	if err != nil {
+		return err
+	}
+	return lookupExit(found)
+}
+
+func lookupExit(c *correlate.Case) error {
+	if err := brokenExit(c); err != nil {
+		return err
+	}
+	switch {
+	case c.Partial():
+		return &exitError{code: exitPartial}
+	case c.Trace == nil && len(c.Records) == 0:
+		return &exitError{code: exitNotFound}
+	}
+	return nil
+}

@@ -1,0 +1,165 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/prometheus/common/model"
+	"github.com/spf13/cobra"
+
+	"obs/sources"
+)
+
+// windowFlags are --since, --from, --to, --baseline and --tz.
+type windowFlags struct {
+	since, from, to, baseline, zone string
+}
+
+const defaultSince = "30m"
+
+const timeForms = "2026-11-21T15:04:05Z, Unix seconds, 15:04, '2026-11-21 15:04', or now-2h"
+
+func (f *windowFlags) flags(cmd *cobra.Command, withBaseline bool) {
+	flags := cmd.Flags()
+	flags.StringVar(&f.since, "since", "", "the window ends now and is this long: 30m, 2h, 1d (default "+defaultSince+")")
+	flags.StringVar(&f.from, "from", "", "start of the window: "+timeForms)
+	flags.StringVar(&f.to, "to", "", "end of the window (default now)")
+	flags.StringVar(&f.zone, "tz", "UTC", "time zone of times that name none: UTC, Local, Europe/Berlin")
+	if withBaseline {
+		flags.StringVar(&f.baseline, "baseline", "", "what to compare with: an offset (24h: the same window a day earlier) or an interval START/END (default: the window just before, equally long)")
+	}
+}
+
+// given reports whether the person named a window.
+func (f *windowFlags) given() bool { return f.since != "" || f.from != "" || f.to != "" }
+
+// window resolves the flags at the moment now.
+func (f *windowFlags) window(now time.Time) (sources.Window, error) {
+	zone, err := time.LoadLocation(f.zone)
+	if err != nil {
+		return sources.Window{}, usage(fmt.Errorf("no time zone %q", f.zone), "give --tz as UTC, Local, or a name such as Europe/Berlin")
+	}
+	w := sources.Window{To: now.UTC()}
+	if f.to != "" {
+		if w.To, err = parseTime(f.to, now, zone); err != nil {
+			return w, usage(fmt.Errorf("--to: %w", err), "times are given as "+timeForms)
+		}
+	}
+	switch {
+	case f.from != "" && f.since != "":
+		return w, usage(errors.New("--from and --since both say where the window starts"), "give one of them")
+	case f.from != "":
+		if w.From, err = parseTime(f.from, now, zone); err != nil {
+			return w, usage(fmt.Errorf("--from: %w", err), "times are given as "+timeForms)
+		}
+	default:
+		length, err := parseDuration(orDefault(f.since, defaultSince))
+		if err != nil {
+			return w, usage(fmt.Errorf("--since: %w", err), "give it as 30m, 2h or 1d")
+		}
+		w.From = w.To.Add(-length)
+	}
+	switch {
+	case !w.From.Before(w.To):
+		return w, usage(fmt.Errorf("the window is empty: it would go from %s to %s", stamp(w.From), stamp(w.To)), "--from must be before --to")
+	case w.From.After(now):
+		return w, usage(fmt.Errorf("the window starts in the future, at %s", stamp(w.From)), "times are UTC unless they or --tz say otherwise")
+	}
+	return w, nil
+}
+
+// baselineOf resolves --baseline for a window.
+func (f *windowFlags) baselineOf(w sources.Window, now time.Time) (sources.Window, error) {
+	const hint = "give an offset such as 24h, or an interval such as 2026-11-21T14:00:00Z/2026-11-21T14:30:00Z"
+	if f.baseline == "" {
+		return sources.Window{From: w.From.Add(-w.Duration()), To: w.From}, nil
+	}
+	zone, err := time.LoadLocation(f.zone)
+	if err != nil {
+		return sources.Window{}, usage(fmt.Errorf("no time zone %q", f.zone), "")
+	}
+	var b sources.Window
+	if start, end, isInterval := strings.Cut(f.baseline, "/"); isInterval {
+		if b.From, err = parseTime(start, now, zone); err == nil {
+			b.To, err = parseTime(end, now, zone)
+		}
+		if err != nil {
+			return b, usage(fmt.Errorf("--baseline: %w", err), hint)
+		}
+	} else {
+		offset, err := parseDuration(f.baseline)
+		if err != nil {
+			return b, usage(fmt.Errorf("--baseline: %w", err), hint)
+		}
+		b = sources.Window{From: w.From.Add(-offset), To: w.To.Add(-offset)}
+	}
+	switch {
+	case !b.From.Before(b.To):
+		return b, usage(fmt.Errorf("the baseline is empty: it would go from %s to %s", stamp(b.From), stamp(b.To)), hint)
+	case b.From.Before(w.To) && w.From.Before(b.To):
+		return b, usage(fmt.Errorf("the baseline %s overlaps the window %s", b, w), "compare with a time outside the window, or with an offset no shorter than it")
+	}
+	return b, nil
+}
+
+func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
+
+func orDefault(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return s
+}
+
+// parseDuration reads 1h30m as Go writes it and 1d, 2w as Prometheus does.
+func parseDuration(s string) (time.Duration, error) {
+	var length time.Duration
+	if d, err := time.ParseDuration(s); err == nil {
+		length = d
+	} else if d, err := model.ParseDuration(s); err == nil {
+		length = time.Duration(d)
+	} else {
+		return 0, fmt.Errorf("%q is no duration", s)
+	}
+	if length <= 0 {
+		return 0, fmt.Errorf("%q is no length of time", s)
+	}
+	return length, nil
+}
+
+// parseTime reads the forms of timeForms; zone holds for those that name none.
+func parseTime(s string, now time.Time, zone *time.Location) (time.Time, error) {
+	s = strings.TrimSpace(s)
+	if s == "now" {
+		return now.UTC(), nil
+	}
+	if back, ok := strings.CutPrefix(s, "now-"); ok {
+		length, err := parseDuration(back)
+		return now.Add(-length).UTC(), err
+	}
+	if t, err := time.Parse(time.RFC3339Nano, s); err == nil {
+		return t.UTC(), nil
+	}
+	for _, layout := range []string{"2006-01-02 15:04", "2006-01-02 15:04:05", "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02"} {
+		if t, err := time.ParseInLocation(layout, s, zone); err == nil {
+			return t.UTC(), nil
+		}
+	}
+	for _, layout := range []string{"15:04", "15:04:05"} {
+		if t, err := time.ParseInLocation(layout, s, zone); err == nil {
+			today := now.In(zone)
+			at := time.Date(today.Year(), today.Month(), today.Day(), t.Hour(), t.Minute(), t.Second(), 0, zone)
+			if at.After(now) {
+				at = at.AddDate(0, 0, -1) // the last time that the clock said so
+			}
+			return at.UTC(), nil
+		}
+	}
+	if seconds, err := strconv.ParseFloat(s, 64); err == nil && seconds > 0 && seconds < 1e11 {
+		return time.Unix(0, int64(seconds*1e9)).UTC(), nil
+	}
+	return time.Time{}, fmt.Errorf("%q is no time", s)
+}

@@ -1,0 +1,344 @@
+package correlate
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"obs/correlate/anomaly"
+	"obs/correlate/spans"
+	"obs/correlate/survey"
+	"obs/sources"
+)
+
+// The weights of the kinds of evidence in a suspect's score; together 1. Where a slow
+// request spends its extra time points at the cause, while a metric departs for causes
+// and victims alike.
+const (
+	weightTime    = 0.6 // its share of the extra time on the critical path
+	weightMetric  = 0.3 // how surely its own metrics depart
+	weightFailing = 0.1 // its spans fail in slow requests and not in normal ones
+)
+
+// conclude draws the verdict, the suspects and the five answers from what was found.
+func (w *walk) conclude(primary *measured) {
+	c := w.found
+	c.Verdict = w.verdict()
+	if len(c.Anomalies) > 0 {
+		a := &c.Anomalies[0]
+		c.Answers.WhatChanged = Answer{Text: sentence(describe(a)), Findings: a.Findings}
+	}
+	if primary != nil {
+		w.answerFlow(primary)
+		w.answerScope()
+	}
+	w.answerTime()
+	w.answerDependency(primary)
+	w.noteErrors()
+	w.rankSuspects()
+}
+
+func (w *walk) verdict() Verdict {
+	for _, a := range w.found.Anomalies {
+		if survey.Signal(a.Signal) != survey.Traffic || a.Direction == string(anomaly.Down) {
+			return Anomalous
+		}
+	}
+	for _, m := range w.found.Missing {
+		// What was not looked at may be what is wrong.
+		if m.Kind != MissingNotConfigured && m.Kind != MissingNoData && (m.Backend == sources.Prometheus || m.Backend == "") {
+			return Inconclusive
+		}
+	}
+	for i := range w.measured {
+		if d := &w.measured[i].departure; !d.New && !d.Gone {
+			return Healthy
+		}
+	}
+	return Inconclusive
+}
+
+func sentence(s string) string { return s + "." }
+
+func (w *walk) answerFlow(primary *measured) {
+	flow := primary.service
+	if primary.operation != "" {
+		flow += " " + primary.operation
+	}
+	text := "Requests of " + flow
+	if t := w.found.Trace; t != nil && t.Root != nil && (t.Root.Service != primary.service || t.Root.Operation != primary.operation) {
+		text += fmt.Sprintf(", which come in by %s %s", t.Root.Service, t.Root.Operation)
+	}
+	w.found.Answers.AffectedFlow = Answer{Text: sentence(text), Findings: w.found.Anomalies[0].Findings}
+}
+
+func (w *walk) answerScope() {
+	departed := map[string]bool{}
+	for _, m := range w.measured {
+		if m.departure.Anomalous && harmful(&m) {
+			departed[m.service] = true
+		}
+	}
+	all := w.services()
+	if len(all) == 0 {
+		return
+	}
+	var names, findings []string
+	for _, name := range all {
+		if departed[name] {
+			names = append(names, name)
+		}
+	}
+	for _, a := range w.found.Anomalies {
+		if departed[a.Service] {
+			findings = append(findings, a.Findings...)
+		}
+	}
+	text := fmt.Sprintf("%d of %s depart: %s; the others do not", len(names), counted(len(all), "service"), strings.Join(names, ", "))
+	if len(names) == len(all) {
+		text = fmt.Sprintf("All %s depart: %s", counted(len(all), "service"), strings.Join(names, ", "))
+	}
+	w.found.Answers.Scope = Answer{Text: sentence(text), Findings: findings}
+}
+
+// answerTime says where the request spends its time.
+func (w *walk) answerTime() {
+	if w.tree == nil || w.blamed == spans.None || w.found.Trace == nil {
+		return
+	}
+	span, node := w.tree.Span(w.blamed), &w.tree.Nodes[w.blamed]
+	trace := w.found.Trace
+	text := fmt.Sprintf("%s %s: %s of %s on the critical path of trace %s", span.Service, span.Operation,
+		Seconds(node.Critical.Seconds()), Seconds(trace.DurationSeconds), trace.ID)
+	evidence := []Evidence{w.traceEvidence(Value{Name: "time on the critical path", Value: node.Critical.Seconds(), Unit: survey.Seconds})}
+	if share, ok := w.shareOf(spans.KeyOf(span)); ok && len(w.trees.normal) > 0 {
+		text += fmt.Sprintf("; in %s it takes %s on average, in %s %s",
+			counted(len(w.trees.slow), "slow trace"), Seconds(share.Slow.Seconds()),
+			counted(len(w.trees.normal), "normal one"), Seconds(share.Normal.Seconds()))
+		evidence = append(evidence, Evidence{
+			Backend: sources.Jaeger, Query: w.lastSearch.String(), Window: w.lastSearch.Window,
+			Values: []Value{
+				{Name: "mean on the critical path, slow", Value: share.Slow.Seconds(), Unit: survey.Seconds},
+				{Name: "mean on the critical path, normal", Value: share.Normal.Seconds(), Unit: survey.Seconds},
+			},
+			URL: w.set.Traces.SearchLink(w.lastSearch),
+		})
+	}
+	if said := eventText(span); said != "" {
+		text += fmt.Sprintf("; the span says %q", said)
+	}
+	id := w.found.AddFinding(text, evidence...)
+	w.found.Answers.WhereTimeGoes = Answer{Text: sentence(text), Findings: []string{id}}
+}
+
+func (w *walk) traceEvidence(values ...Value) Evidence {
+	trace := w.tree.Trace
+	return Evidence{
+		Backend: sources.Jaeger, Query: "trace " + string(trace.ID), Window: trace.Window(), Values: values,
+		URL: w.set.Traces.Link(trace.ID, w.found.Trace.Blamed),
+	}
+}
+
+func (w *walk) shareOf(key spans.Key) (spans.Share, bool) {
+	for _, share := range w.shares {
+		if share.Key == key {
+			return share, true
+		}
+	}
+	return spans.Share{}, false
+}
+
+// eventText is what the span noted first: an exception's message where there is one,
+// else the first event, which tells what it was waiting for or doing.
+func eventText(span *sources.Span) string {
+	for _, event := range span.Events {
+		if message := event.Attributes.Get("exception.message"); message != "" {
+			return Shorten(message)
+		}
+	}
+	if len(span.Events) > 0 {
+		return Shorten(span.Events[0].Name)
+	}
+	return ""
+}
+
+// Shorten cuts a text from a backend to what a sentence can quote.
+func Shorten(s string) string { return sources.Shorten(sources.Printable(s), 160) }
+
+// moreOften is how much larger the share of slow traces with a failing kind of span
+// must be than that of normal ones to be called new: below it, 20 traces on each side
+// do not tell it from chance (a difference of 0.3 is 2 standard errors at worst).
+const moreOften = 0.3
+
+// answerDependency says which dependency fails, as opposed to being slow.
+func (w *walk) answerDependency(primary *measured) {
+	if w.tree == nil || w.found.Trace == nil {
+		return
+	}
+	if primary != nil && primary.question.Signal == survey.Errors && w.blamed != spans.None && w.tree.Span(w.blamed).Failed() {
+		span := w.tree.Span(w.blamed)
+		text := fmt.Sprintf("%s %s fails, and none of its own calls does", span.Service, span.Operation)
+		if span.StatusMessage != "" {
+			text += fmt.Sprintf(": %q", Shorten(span.StatusMessage))
+		} else if said := eventText(span); said != "" {
+			text += fmt.Sprintf(": %q", said)
+		}
+		id := w.found.AddFinding(text, w.traceEvidence())
+		w.found.Answers.FailingDependency = Answer{Text: sentence(text), Findings: []string{id}}
+		return
+	}
+	failing, share, normal := w.newFailure()
+	if failing != (spans.Key{}) {
+		text := fmt.Sprintf("%s %s fails in %s of slow traces, and in %s of normal ones", failing.Service, failing.Operation,
+			Quantity(share, survey.Ratio), Quantity(normal, survey.Ratio))
+		id := w.found.AddFinding(text, w.traceEvidence(
+			Value{Name: "share of slow traces", Value: share, Unit: survey.Ratio},
+			Value{Name: "share of normal traces", Value: normal, Unit: survey.Ratio}))
+		w.found.Answers.FailingDependency = Answer{Text: sentence(text), Findings: []string{id}}
+		return
+	}
+	if w.blamed == spans.None || primary == nil {
+		return
+	}
+	if span := w.tree.Span(w.blamed); span.Service != primary.service {
+		text := fmt.Sprintf("None fails more than usual; %s waits for %s, which is slow", primary.service, span.Service)
+		w.found.Answers.FailingDependency = Answer{Text: sentence(text), Findings: w.found.Answers.WhereTimeGoes.Findings}
+	}
+}
+
+// newFailure is the kind of span that fails in slow traces and not in normal ones.
+func (w *walk) newFailure() (key spans.Key, slow, normal float64) {
+	if len(w.trees.normal) == 0 {
+		return spans.Key{}, 0, 0
+	}
+	in := func(trees []*spans.Tree) map[spans.Key]float64 {
+		shares := map[spans.Key]float64{}
+		for _, t := range trees {
+			seen := map[spans.Key]bool{}
+			for i := range t.Trace.Spans {
+				if s := &t.Trace.Spans[i]; s.Failed() && !seen[spans.KeyOf(s)] {
+					seen[spans.KeyOf(s)] = true
+					shares[spans.KeyOf(s)] += 1 / float64(len(trees))
+				}
+			}
+		}
+		return shares
+	}
+	inNormal := in(w.trees.normal)
+	best := 0.0
+	for k, share := range in(w.trees.slow) {
+		if gain := share - inNormal[k]; gain >= moreOften && (gain > best || (gain == best && less(k, key))) {
+			best, key, slow, normal = gain, k, share, inNormal[k]
+		}
+	}
+	return key, slow, normal
+}
+
+func less(a, b spans.Key) bool {
+	return cmp.Or(cmp.Compare(a.Service, b.Service), cmp.Compare(a.Operation, b.Operation)) < 0
+}
+
+// noteErrors makes a finding of the errors among the trace's records.
+func (w *walk) noteErrors() {
+	var first *Record
+	count, strong := 0, 0
+	for i := range w.found.Records {
+		r := &w.found.Records[i]
+		if r.Join.Weak() {
+			continue
+		}
+		strong++
+		if slices.Contains(severities, r.Severity) {
+			count++
+			if first == nil {
+				first = r
+			}
+		}
+	}
+	if first == nil {
+		return
+	}
+	text := fmt.Sprintf("%d of %s of the trace are errors; the first, of %s at %s: %s",
+		count, counted(strong, "record"), first.Service, Clock(first.Time), Shorten(first.Line))
+	var evidence []Evidence
+	for _, hop := range w.found.Hops {
+		if hop.To == "records" && hop.Evidence != nil {
+			evidence = append(evidence, *hop.Evidence)
+		}
+	}
+	w.found.AddFinding(text, evidence...)
+}
+
+// maxSuspects keeps the list to what a person looks at.
+const maxSuspects = 10
+
+// rankSuspects orders the services by what speaks for each being the cause.
+func (w *walk) rankSuspects() {
+	if w.found.Verdict != Anomalous {
+		return
+	}
+	scores := map[string]*Suspect{}
+	suspect := func(service string) *Suspect {
+		if scores[service] == nil {
+			scores[service] = &Suspect{Service: service, Findings: []string{}}
+		}
+		return scores[service]
+	}
+	total := 0.0
+	for _, share := range w.shares {
+		total += max(0, share.Excess().Seconds())
+	}
+	for _, share := range w.shares {
+		if excess := share.Excess().Seconds(); excess > 0 && total > 0 {
+			s := suspect(share.Key.Service)
+			s.Score += weightTime * excess / total
+			if s.Operation == "" { // the shares come largest first
+				s.Operation = share.Key.Operation
+			}
+		}
+	}
+	strongest := map[string]float64{}
+	for _, a := range w.found.Anomalies {
+		if survey.Signal(a.Signal) == survey.Traffic && a.Direction == string(anomaly.Up) {
+			continue
+		}
+		// A score of 4 is where anomalies begin, and counts half.
+		strength := a.Score / (a.Score + limits[survey.Latency].Score)
+		strongest[a.Service] = max(strongest[a.Service], strength)
+		s := suspect(a.Service)
+		s.Findings = append(s.Findings, a.Findings...)
+	}
+	for service, strength := range strongest {
+		suspect(service).Score += weightMetric * strength
+	}
+	if key, _, _ := w.newFailure(); key != (spans.Key{}) {
+		suspect(key.Service).Score += weightFailing
+	}
+	if w.tree != nil && w.blamed != spans.None {
+		s := suspect(w.tree.Span(w.blamed).Service)
+		s.Operation = w.tree.Span(w.blamed).Operation
+		s.Findings = append(s.Findings, w.found.Answers.WhereTimeGoes.Findings...)
+		if span := w.tree.Span(w.blamed); span.Failed() && total == 0 {
+			s.Score += weightTime
+		}
+	}
+	var ranked []Suspect
+	for _, s := range scores {
+		s.Score = math.Round(s.Score*100) / 100
+		if s.Score > 0 {
+			ranked = append(ranked, *s)
+		}
+	}
+	slices.SortFunc(ranked, func(a, b Suspect) int {
+		return cmp.Or(cmp.Compare(b.Score, a.Score), cmp.Compare(a.Service, b.Service))
+	})
+	for i := range ranked {
+		ranked[i].Rank = i + 1
+		if i > 0 && ranked[i].Score == ranked[i-1].Score {
+			ranked[i].Rank = ranked[i-1].Rank
+		}
+	}
+	w.found.Suspects = append(w.found.Suspects, ranked[:min(len(ranked), maxSuspects)]...)
+}

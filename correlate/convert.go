@@ -1,0 +1,71 @@
+package correlate
+
+import (
+	"obs/correlate/spans"
+	"obs/sources"
+)
+
+// FromTree turns a trace whose structure is worked out into the case's form: the spans
+// parents first, siblings in order of start.
+func FromTree(tree *spans.Tree) Trace {
+	window := tree.Trace.Window()
+	trace := Trace{
+		ID: tree.Trace.ID, SpanCount: len(tree.Nodes), Start: window.From.UTC(),
+		DurationSeconds: window.Duration().Seconds(),
+		CriticalPath:    []OnPath{}, Spans: make([]Span, 0, len(tree.Nodes)),
+	}
+	if tree.Main != spans.None {
+		root := tree.Span(tree.Main)
+		trace.Root = &Work{Service: root.Service, Operation: root.Operation}
+		trace.Start, trace.DurationSeconds = root.Start.UTC(), root.Duration.Seconds()
+	}
+	for _, i := range tree.OnPath() {
+		span := tree.Span(i)
+		trace.CriticalPath = append(trace.CriticalPath, OnPath{
+			SpanID: span.ID, Service: span.Service, Operation: span.Operation,
+			SelfSeconds: tree.Nodes[i].Critical.Seconds(),
+		})
+	}
+	tree.Walk(func(i int) bool {
+		span, node := tree.Span(i), &tree.Nodes[i]
+		kept := Span{
+			ID: span.ID, ParentID: span.ParentID, Service: span.Service, Operation: span.Operation,
+			Kind: span.Kind, Error: span.Failed(), StatusMessage: span.StatusMessage, Start: span.Start.UTC(),
+			DurationSeconds: span.Duration.Seconds(), SelfSeconds: node.Self.Seconds(),
+			CriticalSeconds: node.Critical.Seconds(), Depth: node.Depth, Orphan: node.Orphan,
+			Attributes: span.Attributes, Resource: span.Resource, Events: span.Events,
+		}
+		for _, link := range span.Links {
+			kept.Links = append(kept.Links, Link(link))
+		}
+		if kept.Error {
+			trace.ErrorCount++
+		}
+		if kept.Orphan {
+			trace.OrphanCount++
+		}
+		trace.Spans = append(trace.Spans, kept)
+		return true
+	})
+	return trace
+}
+
+// Window is the trace's own time: from its first span's start to its last one's end.
+func (t *Trace) Window() sources.Window {
+	w := sources.Window{From: t.Start, To: t.Start.Add(seconds(t.DurationSeconds))}
+	for i := range t.Spans {
+		start := t.Spans[i].Start
+		w = w.Union(sources.Window{From: start, To: start.Add(seconds(t.Spans[i].DurationSeconds))})
+	}
+	return w
+}
+
+// Span is the span with that ID, or nil.
+func (t *Trace) Span(id sources.SpanID) *Span {
+	for i := range t.Spans {
+		if t.Spans[i].ID == id {
+			return &t.Spans[i]
+		}
+	}
+	return nil
+}

@@ -1,0 +1,137 @@
+package correlate
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"obs/correlate/anomaly"
+	"obs/correlate/survey"
+	"obs/sources"
+)
+
+// surveyLogs looks for services whose errors grew, where logs are all there is.
+func (w *walk) surveyLogs(ctx context.Context) {
+	done := w.begin("logs", "comparing the errors of every service in the logs")
+	worst, err := w.compareErrors(ctx)
+	if err != nil {
+		w.failed(sources.Loki, "no log record was looked at", err)
+		done("Loki gave no answer")
+		return
+	}
+	if worst == nil {
+		done("no service logs more errors than before")
+		return
+	}
+	done(worst.statement)
+	answer, err := w.set.Logs.Records(ctx, worst.query, w.question.Window, weakLimit, false)
+	if err != nil {
+		w.failed(sources.Loki, "no log record was looked at", err)
+		return
+	}
+	slices.Reverse(answer.Records)
+	w.keepWeak(answer.Records, worst.query, w.question.Window, "anomaly")
+}
+
+type grownErrors struct {
+	service, statement string
+	query              string // of the records
+}
+
+// compareErrors counts error records per second by service on both sides.
+func (w *walk) compareErrors(ctx context.Context) (*grownErrors, error) {
+	streams, err := w.set.Logs.Streams(ctx, "", w.question.Window.Union(w.question.Baseline))
+	if err != nil {
+		return nil, err
+	}
+	if len(streams) == 0 {
+		w.found.missing(Missing{
+			Backend: sources.Loki, Kind: MissingNoData, Reason: "it holds no records in " + w.question.Window.String(),
+			Hint: "check the window, or ask for a longer one with --since",
+		})
+		return nil, nil
+	}
+	label := firstOn(streams, logServiceLabels)
+	if label == "" {
+		return nil, nil
+	}
+	selector := sources.Selector{sources.NotEmpty(label)}
+	if len(w.question.Services) > 0 {
+		selector = sources.Selector{sources.AnyOf(label, w.question.Services...)}
+	}
+	level := firstOn(streams, []string{"level", "severity", "detected_level"})
+	if level == "" {
+		level = "detected_level" // Loki's own, in structured metadata
+	}
+	errors := fmt.Sprintf(" | %s=~%s", level, sources.Quote("(?i)"+strings.Join(severities, "|")))
+	query := func(window sources.Window) string {
+		over := int64(max(1, window.Duration().Seconds()))
+		return fmt.Sprintf("sum by (%s) (count_over_time(%s%s[%ds])) / %d", label, selector, errors, over, over)
+	}
+	now, err := w.set.Logs.Instant(ctx, query(w.question.Window), w.question.Window.To)
+	if err != nil {
+		return nil, err
+	}
+	before, err := w.set.Logs.Instant(ctx, query(w.question.Baseline), w.question.Baseline.To)
+	if err != nil {
+		return nil, err
+	}
+	was := map[string]float64{}
+	for _, s := range before.Series {
+		was[s.Labels[label]] = last(s)
+	}
+	w.found.Services = len(now.Series)
+	var grown []Anomaly
+	for _, s := range now.Series {
+		a := Anomaly{
+			Service: s.Labels[label], Metric: "error records", Signal: string(survey.Errors), Direction: string(anomaly.Up),
+			BaselineValue: was[s.Labels[label]], WindowValue: last(s), Unit: "records/s", Guessed: true,
+		}
+		// Counts vary by their square root (Poisson); the score is the distance in those.
+		seconds := w.question.Window.Duration().Seconds()
+		expected := max(1, a.BaselineValue*seconds)
+		a.Score = min(anomaly.MaxScore, (a.WindowValue*seconds-a.BaselineValue*seconds)/math.Sqrt(expected))
+		if a.Score >= limits[survey.Errors].Score && a.WindowValue >= limits[survey.Errors].Ratio*a.BaselineValue {
+			grown = append(grown, a)
+		}
+	}
+	slices.SortStableFunc(grown, func(a, b Anomaly) int { return cmp.Compare(b.Score, a.Score) })
+	if len(grown) == 0 {
+		return nil, nil
+	}
+	for i := range grown {
+		q := query(w.question.Window)
+		evidence := logEvidence(w.set.Logs, q, w.question.Window)
+		evidence.Values = []Value{
+			{Name: "baseline", Value: grown[i].BaselineValue, Unit: grown[i].Unit},
+			{Name: "window", Value: grown[i].WindowValue, Unit: grown[i].Unit},
+		}
+		grown[i].Findings = []string{w.found.AddFinding(describe(&grown[i]), evidence)}
+	}
+	w.found.Anomalies = append(w.found.Anomalies, grown...)
+	service := grown[0].Service
+	return &grownErrors{
+		service: service, statement: describe(&grown[0]),
+		query: sources.Selector{{Name: label, Op: sources.Equal, Value: service}}.String() + errors,
+	}, nil
+}
+
+func last(s sources.Series) float64 {
+	if len(s.Samples) == 0 {
+		return 0
+	}
+	return s.Samples[len(s.Samples)-1].Value
+}
+
+// firstOn is the first of the labels that any stream has.
+func firstOn(streams []sources.Labels, names []string) string {
+	for _, name := range names {
+		if slices.ContainsFunc(streams, func(l sources.Labels) bool { return l[name] != "" }) {
+			return name
+		}
+	}
+	return ""
+}

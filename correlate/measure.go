@@ -1,0 +1,395 @@
+package correlate
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"obs/correlate/anomaly"
+	"obs/correlate/survey"
+	"obs/sources"
+)
+
+// limits say from where on a departure matters, by signal. They are about what people
+// notice and not about any system: half as slow again and at least 5 ms; a hundredth of
+// all requests failing in addition; half the traffic gone. Four robust standard
+// deviations keep the chance of a false alarm per sample below 1 in 10,000.
+var limits = map[survey.Signal]anomaly.Limits{
+	survey.Latency:    {Ratio: 1.5, Delta: 0.005, Score: 4, Up: true},
+	survey.Errors:     {Ratio: 1.5, Delta: 0.01, Score: 4, Up: true},
+	survey.Traffic:    {Ratio: 2, Delta: 0.1, Score: 4, Up: true, Down: true},
+	survey.Saturation: {Ratio: 1.5, Score: 4, Up: true},
+	survey.Other:      {Ratio: 2, Score: 4, Up: true, Down: true},
+}
+
+// A range query returns about so many points for a window: enough to see an onset.
+const pointsPerWindow = 60
+
+// niceSteps are those that people use, so that a query repeated by hand aligns.
+var niceSteps = []time.Duration{
+	time.Second, 2 * time.Second, 5 * time.Second, 10 * time.Second, 15 * time.Second, 30 * time.Second,
+	time.Minute, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute, 15 * time.Minute, 30 * time.Minute,
+	time.Hour, 2 * time.Hour, 6 * time.Hour, 12 * time.Hour, 24 * time.Hour,
+}
+
+func niceStep(least time.Duration) time.Duration {
+	for _, step := range niceSteps {
+		if step >= least {
+			return step
+		}
+	}
+	return niceSteps[len(niceSteps)-1]
+}
+
+// survey looks at every service and returns the anomaly to walk from, or nil.
+func (w *walk) survey(ctx context.Context) *measured {
+	if w.set.Metrics == nil {
+		w.found.notConfigured(sources.Prometheus, "no metric was looked at")
+		return nil
+	}
+	done := w.begin("survey", "looking at the metrics of every service")
+	questions, err := w.questions(ctx)
+	if err != nil {
+		w.failed(sources.Prometheus, "the metrics were not looked at", err)
+		done("Prometheus gave no answer")
+		return nil
+	}
+	w.measure(ctx, questions)
+	w.found.Services = len(w.services())
+	if len(w.measured) == 0 && ctx.Err() == nil {
+		w.found.missing(Missing{
+			Backend: sources.Prometheus, Kind: MissingNoData,
+			Reason: fmt.Sprintf("it has no series of a service in %s that could be compared", w.question.Window),
+			Hint:   "check the window (times are UTC unless --tz says otherwise) and --service, or ask for a longer one with --since",
+		})
+		done("nothing there in this window")
+		return nil
+	}
+	primary := w.keepAnomalies()
+	done(fmt.Sprintf("%s in %s, %s", counted(len(w.measured), "series"), counted(w.found.Services, "service"),
+		counted(len(w.found.Anomalies), "anomaly")))
+	return primary
+}
+
+// questions finds out what there is to ask.
+func (w *walk) questions(ctx context.Context) ([]survey.Question, error) {
+	metrics, whole := w.set.Metrics, w.question.Window.Union(w.question.Baseline)
+	names, err := metrics.LabelValues(ctx, "__name__", nil, whole)
+	if err != nil {
+		return nil, err
+	}
+	found := survey.Recognise(names)
+	// The probes look back far enough to see a service that has vanished since, and no
+	// farther than what a server reads quickly.
+	back := min(max(whole.Duration(), 5*time.Minute), time.Hour)
+	at := w.question.Window.To
+
+	var known, histograms, summaries, gauges []sources.Labels
+	var interval float64
+	group, ctx := errgroup.WithContext(ctx)
+	ask := func(query string, keep func([]sources.Series)) {
+		group.Go(func() error {
+			answer, err := metrics.Instant(ctx, query, at)
+			if err == nil {
+				keep(answer.Series)
+			}
+			return err
+		})
+	}
+	if !found.Empty() {
+		ask(found.Probe(back), func(s []sources.Series) { known = labelsOf(s) })
+		lookback := min(back, 5*time.Minute)
+		ask(found.Interval(lookback), func(s []sources.Series) {
+			if len(s) > 0 && len(s[0].Samples) > 0 {
+				interval = lookback.Seconds() / max(1, s[0].Samples[0].Value)
+			}
+		})
+	}
+	ask(survey.HistogramProbe(), func(s []sources.Series) { histograms = labelsOf(s) })
+	ask(survey.SummaryProbe(), func(s []sources.Series) { summaries = labelsOf(s) })
+	if found.Empty() {
+		ask(survey.GaugeProbe(), func(s []sources.Series) { gauges = labelsOf(s) })
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	questions, covered := found.Plan(known)
+	questions = append(questions, survey.GuessHistograms(histograms, covered)...)
+	questions = append(questions, survey.GuessSummaries(summaries, covered)...)
+	questions = append(questions, survey.GuessGauges(gauges, covered)...)
+	for i := range questions {
+		questions[i].Restrict(w.question.Services)
+	}
+	w.over = rateWindow(w.question.Window.Duration(), time.Duration(interval*float64(time.Second)))
+	return questions, nil
+}
+
+// rateWindow is how far back each rate looks: four collections, so that one that is
+// late or lost leaves no hole, but not so far that a short window shows nothing but
+// its own beginning.
+func rateWindow(window, interval time.Duration) time.Duration {
+	interval = max(interval.Round(time.Second), time.Second)
+	return max(niceStep(window/pointsPerWindow), min(4*interval, max(2*interval, window/2)))
+}
+
+// measure asks all questions and judges the answers.
+func (w *walk) measure(ctx context.Context, questions []survey.Question) {
+	var group errgroup.Group
+	results := make([][]measured, len(questions))
+	for i := range questions {
+		group.Go(func() error {
+			baseline, window, step, err := w.rangeBoth(ctx, questions[i].Query(w.over))
+			if err != nil {
+				w.failed(sources.Prometheus, "a series was not looked at", err)
+				return nil
+			}
+			results[i] = judge(&questions[i], baseline, window, w.over, step)
+			return nil
+		})
+	}
+	_ = group.Wait() // failures are noted where they occur
+	w.measured = slices.Concat(results...)
+}
+
+// rangeBoth evaluates a query over baseline and window: in one query where they adjoin.
+func (w *walk) rangeBoth(ctx context.Context, query string) (baseline, window []sources.Series, step time.Duration, err error) {
+	base, now := w.question.Baseline, w.question.Window
+	step = max(niceStep(now.Duration()/pointsPerWindow), time.Second)
+	if base.To.Equal(now.From) && base.Duration() <= 4*now.Duration() {
+		answer, err := w.set.Metrics.Range(ctx, query, aligned(base.Union(now), step), step)
+		if err != nil {
+			return nil, nil, 0, err
+		}
+		return within(answer.Series, base), within(answer.Series, now), step, nil
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		answer, err := w.set.Metrics.Range(ctx, query, aligned(now, step), step)
+		window = within(answer.Series, now)
+		return err
+	})
+	group.Go(func() error {
+		step := niceStep(base.Duration() / pointsPerWindow)
+		answer, err := w.set.Metrics.Range(ctx, query, aligned(base, step), step)
+		baseline = within(answer.Series, base)
+		return err
+	})
+	return baseline, window, step, group.Wait()
+}
+
+// aligned moves a window's start to a multiple of step, as Grafana's and a subquery's
+// samples are, so that a repeated query reads the same samples.
+func aligned(w sources.Window, step time.Duration) sources.Window {
+	return sources.Window{From: w.From.Truncate(step), To: w.To}
+}
+
+// within keeps the samples in (w.From, w.To]: a sample speaks of the time before it.
+func within(series []sources.Series, w sources.Window) []sources.Series {
+	kept := make([]sources.Series, 0, len(series))
+	for _, s := range series {
+		var samples []sources.Sample
+		for _, sample := range s.Samples {
+			if sample.Time.After(w.From) && !sample.Time.After(w.To) {
+				samples = append(samples, sample)
+			}
+		}
+		if len(samples) > 0 {
+			kept = append(kept, sources.Series{Labels: s.Labels, Samples: samples})
+		}
+	}
+	return kept
+}
+
+// judge pairs the series of both sides by their labels and compares each pair.
+func judge(q *survey.Question, baseline, window []sources.Series, over, step time.Duration) []measured {
+	before := make(map[string][]sources.Sample, len(baseline))
+	labels := map[string]sources.Labels{}
+	for _, s := range baseline {
+		before[s.Labels.String()], labels[s.Labels.String()] = s.Samples, s.Labels
+	}
+	now := make(map[string][]sources.Sample, len(window))
+	for _, s := range window {
+		now[s.Labels.String()], labels[s.Labels.String()] = s.Samples, s.Labels
+	}
+	var all []measured
+	for key, set := range labels {
+		if set[q.ServiceLabel] == "" {
+			continue
+		}
+		m := measured{
+			service: set[q.ServiceLabel], question: q, labels: set, step: step,
+			departure: anomaly.Compare(before[key], now[key], limits[q.Signal]),
+			query:     q.For(set, over),
+		}
+		all = append(all, m)
+	}
+	all = receivedOnly(q, all)
+	slices.SortFunc(all, func(a, b measured) int { return cmp.Compare(a.query, b.query) })
+	return all
+}
+
+// receivedOnly leaves of each service the series of requests that it received. A
+// service that receives none, such as a database seen by its clients alone, keeps the
+// series that says most about its own work.
+func receivedOnly(q *survey.Question, all []measured) []measured {
+	if q.KindLabel == "" {
+		return all
+	}
+	best := map[string]int{}
+	for _, m := range all {
+		rank := kindRank(q, m.labels[q.KindLabel])
+		if known, ok := best[m.service]; !ok || rank < known {
+			best[m.service] = rank
+		}
+	}
+	return slices.DeleteFunc(all, func(m measured) bool {
+		return kindRank(q, m.labels[q.KindLabel]) != best[m.service]
+	})
+}
+
+func kindRank(q *survey.Question, kind string) int {
+	if slices.Contains(q.Received, kind) {
+		return 0
+	}
+	order := []string{"SPAN_KIND_INTERNAL", "SPAN_KIND_CLIENT", "SPAN_KIND_PRODUCER"}
+	if i := slices.Index(order, kind); i >= 0 {
+		return 1 + i
+	}
+	return 1 + len(order)
+}
+
+func (w *walk) services() []string {
+	seen := map[string]bool{}
+	var names []string
+	for _, m := range w.measured {
+		if !seen[m.service] {
+			seen[m.service] = true
+			names = append(names, m.service)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// rateOf is how many requests a service got per second, as its median in the window;
+// 1 where no metric tells.
+func (w *walk) rateOf(service string) float64 {
+	for _, m := range w.measured {
+		if m.service == service && m.question.Signal == survey.Traffic && m.question.Exact {
+			if rate := max(m.departure.Window, m.departure.Baseline); rate > 0 {
+				return rate
+			}
+		}
+	}
+	return 1
+}
+
+// failureCost is what a failed request costs a user, in seconds of waiting: the time
+// after which attention is lost anyhow (Miller, "Response time in man-computer
+// conversational transactions", 1968).
+const failureCost = 10
+
+// impact is how much of users' time an anomaly costs, in seconds lost per second. Since
+// a caller waits for all that it calls, the largest is where users feel it.
+func (w *walk) impact(m *measured) float64 {
+	delta := math.Abs(m.departure.Window - m.departure.Baseline)
+	switch m.question.Signal {
+	case survey.Latency:
+		return delta * w.rateOf(m.service)
+	case survey.Errors:
+		return delta * w.rateOf(m.service) * failureCost
+	case survey.Traffic:
+		return delta * failureCost
+	}
+	return 0
+}
+
+// tier orders signals by how surely they are a user's trouble.
+func tier(m *measured) int {
+	symptom := m.question.Signal == survey.Latency || m.question.Signal == survey.Errors
+	switch {
+	case symptom && m.question.Exact:
+		return 0
+	case m.question.Signal == survey.Traffic && m.departure.Direction == anomaly.Down && m.question.Exact:
+		return 1
+	case symptom:
+		return 2
+	case m.question.Signal == survey.Saturation:
+		return 3
+	case m.question.Signal == survey.Other:
+		return 4
+	}
+	return 5 // more traffic, which explains and does not hurt by itself
+}
+
+// harmful reports whether the anomaly alone makes a window anomalous.
+func harmful(m *measured) bool { return tier(m) < 5 }
+
+// keepAnomalies puts the anomalies into the case, worst first, and returns the one to
+// walk from: nil when nothing harmful departed.
+func (w *walk) keepAnomalies() *measured {
+	var bad []*measured
+	for i := range w.measured {
+		if w.measured[i].departure.Anomalous {
+			bad = append(bad, &w.measured[i])
+		}
+	}
+	slices.SortStableFunc(bad, func(a, b *measured) int {
+		return cmp.Or(
+			cmp.Compare(tier(a), tier(b)),
+			cmp.Compare(w.impact(b), w.impact(a)),
+			cmp.Compare(b.departure.Score, a.departure.Score),
+			cmp.Compare(a.query, b.query),
+		)
+	})
+	for _, m := range bad {
+		w.addAnomaly(m)
+	}
+	if len(bad) == 0 || !harmful(bad[0]) {
+		return nil
+	}
+	return bad[0]
+}
+
+func (w *walk) addAnomaly(m *measured) {
+	d := m.departure
+	metric := m.question.Metric
+	if metric == "" {
+		metric = m.labels["__name__"]
+	}
+	a := Anomaly{
+		Service: m.service, Operation: m.operation, Metric: metric, Signal: string(m.question.Signal),
+		Direction: string(d.Direction), Score: d.Score, Onset: d.Onset.UTC(),
+		BaselineValue: d.Baseline, WindowValue: d.Window, Unit: m.question.Unit, Guessed: !m.question.Exact,
+	}
+	a.Findings = []string{w.found.AddFinding(describe(&a), w.evidenceOf(m))}
+	w.found.Anomalies = append(w.found.Anomalies, a)
+}
+
+func (w *walk) evidenceOf(m *measured) Evidence {
+	both := w.question.Window.Union(w.question.Baseline)
+	if !w.question.Baseline.To.Equal(w.question.Window.From) {
+		both = w.question.Window
+	}
+	return Evidence{
+		Backend: sources.Prometheus, Query: m.query, Window: both, StepSeconds: m.step.Seconds(),
+		Values: []Value{
+			{Name: "median of the baseline", Value: m.departure.Baseline, Unit: m.question.Unit},
+			{Name: "median since the onset", Value: m.departure.Window, Unit: m.question.Unit},
+		},
+		URL: w.set.Metrics.Link(m.query, both),
+	}
+}
+
+func labelsOf(series []sources.Series) []sources.Labels {
+	all := make([]sources.Labels, len(series))
+	for i, s := range series {
+		all[i] = s.Labels
+	}
+	return all
+}

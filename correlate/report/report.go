@@ -1,0 +1,135 @@
+// Package report writes a case as text, as Markdown and as JSON.
+//
+// It draws what a case holds and finds out nothing by itself. What came from a backend
+// goes through sources.Printable before it is written, so that nothing in it can act on
+// a terminal.
+package report
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"reflect"
+	"strings"
+
+	"obs/correlate"
+	"obs/sources"
+)
+
+// Width is how wide text is laid out. It does not follow the terminal, so that the same
+// case reads the same wherever it is written.
+const Width = 120
+
+// JSON writes the case as one indented JSON object.
+func JSON(w io.Writer, c *correlate.Case) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(c)
+}
+
+// page collects lines. Every text argument is made printable on its way in, so that no
+// caller can forget to.
+type page struct{ b strings.Builder }
+
+// line writes one line. The format is obs's own; arguments may come from anywhere.
+func (p *page) line(format string, args ...any) {
+	for i, arg := range args {
+		if v := reflect.ValueOf(arg); v.IsValid() && v.Kind() == reflect.String {
+			args[i] = sources.Printable(v.String())
+		}
+	}
+	p.b.WriteString(strings.TrimRight(fmt.Sprintf(format, args...), " "))
+	p.b.WriteByte('\n')
+}
+
+// blank ends a block.
+func (p *page) blank() { p.b.WriteByte('\n') }
+
+func (p *page) writeTo(w io.Writer) error {
+	_, err := io.WriteString(w, p.b.String())
+	return err
+}
+
+// Sign is the mark of a verdict, which does not depend on colour.
+func Sign(v correlate.Verdict) string {
+	switch v {
+	case correlate.Healthy:
+		return "●"
+	case correlate.Anomalous:
+		return "✖"
+	}
+	return "▲"
+}
+
+// headline is the case in one line.
+func headline(c *correlate.Case) string {
+	verdict := Sign(c.Verdict) + " " + strings.ToUpper(string(c.Verdict))
+	switch {
+	case c.Verdict == correlate.Anomalous && c.Answers != nil:
+		return verdict + "  " + c.Answers.WhatChanged.Text
+	case c.Verdict == correlate.Healthy:
+		return fmt.Sprintf("%s  none of %d services departs from its baseline", verdict, c.Services)
+	case c.Interrupted:
+		return verdict + "  the run ended before there was enough to tell"
+	}
+	return verdict + "  too little data to tell"
+}
+
+// question is one of the five, with its answer in a case and what would be needed to
+// answer it.
+type question struct {
+	asked  string
+	answer func(*correlate.Answers) correlate.Answer
+	needed string
+}
+
+var questions = []question{
+	{"what changed", func(a *correlate.Answers) correlate.Answer { return a.WhatChanged },
+		"metrics of the services in window and baseline would tell"},
+	{"which flow", func(a *correlate.Answers) correlate.Answer { return a.AffectedFlow },
+		"an anomaly with a service and an operation would tell"},
+	{"where the time", func(a *correlate.Answers) correlate.Answer { return a.WhereTimeGoes },
+		"a trace of an affected request would tell"},
+	{"what fails", func(a *correlate.Answers) correlate.Answer { return a.FailingDependency },
+		"failing spans in affected requests would tell"},
+	{"how wide", func(a *correlate.Answers) correlate.Answer { return a.Scope },
+		"metrics of all services would tell"},
+}
+
+func answerText(q question, c *correlate.Case) (text string, findings []string) {
+	answer := q.answer(c.Answers)
+	if answer.Text == "" {
+		return "the data does not say; " + q.needed, nil
+	}
+	return answer.Text, answer.Findings
+}
+
+func missingName(m correlate.Missing) string {
+	if m.Backend == "" {
+		return "obs"
+	}
+	return string(m.Backend)
+}
+
+// totals sums up the queries.
+func totals(c *correlate.Case) (queries, failed int, bytes int64) {
+	for _, q := range c.Queries {
+		bytes += q.Bytes
+		if q.Status == sources.QueryFailed {
+			failed++
+		}
+	}
+	return len(c.Queries), failed, bytes
+}
+
+// Bytes renders a size for people.
+func Bytes(n int64) string {
+	switch {
+	case n >= 1<<20:
+		return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
+	case n >= 1<<10:
+		return fmt.Sprintf("%.1f KiB", float64(n)/(1<<10))
+	}
+	return fmt.Sprintf("%d B", n)
+}

@@ -1,0 +1,308 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"obs/correlate"
+	"obs/sources"
+)
+
+// Text writes the case for people and for grep: no colour, and the same width wherever
+// it goes.
+func Text(w io.Writer, c *correlate.Case) error {
+	p := &page{}
+	if c.Verdict != "" {
+		triageText(p, c)
+	} else {
+		lookupText(p, c)
+	}
+	return p.writeTo(w)
+}
+
+func triageText(p *page, c *correlate.Case) {
+	p.line("%s", headline(c))
+	p.line("  window    %s", c.Window.String())
+	if c.Baseline != nil {
+		p.line("  baseline  %s", c.Baseline.String())
+	}
+	p.blank()
+	if c.Answers != nil && c.Verdict == correlate.Anomalous {
+		for _, q := range questions {
+			text, findings := answerText(q, c)
+			indented(p, fmt.Sprintf("  %-16s", q.asked), text+refs(findings))
+		}
+		p.blank()
+	}
+	suspects(p, c)
+	anomalies(p, c)
+	hops(p, c)
+	if c.Trace != nil && len(c.Trace.Spans) > 0 {
+		traceHeader(p, c.Trace)
+		p.line("  on the critical path, failed, or around the span to blame; all of it: obs trace %s", string(c.Trace.ID))
+		waterfall(p, c.Trace, nil, notable(c.Trace))
+		p.blank()
+	}
+	records(p, c)
+	findings(p, c)
+	tail(p, c)
+}
+
+func lookupText(p *page, c *correlate.Case) {
+	p.line("%s: taken for %s", c.Asked, c.TakenFor)
+	p.line("  window    %s", c.Window.String())
+	p.blank()
+	if c.Trace == nil && len(c.Records) == 0 {
+		p.line("Nothing was found in what was searched:")
+		for _, q := range c.Queries {
+			window := "all it has"
+			if q.Window != nil {
+				window = q.Window.String()
+			}
+			p.line("  %-10s %-8s %s   in %s", string(q.Backend), q.Status, q.Query, window)
+		}
+		p.line("It may never have been sampled, may have expired, or may belong to another tenant; a longer window (--since) may have it.")
+		p.blank()
+		tail(p, c)
+		return
+	}
+	left := c.Records
+	if c.Trace != nil {
+		all := append([]correlate.Trace{*c.Trace}, c.OtherTraces...)
+		for i := range all {
+			var beneath map[sources.SpanID][]correlate.Record
+			beneath, left = bySpan(&all[i], left)
+			traceHeader(p, &all[i])
+			waterfall(p, &all[i], beneath, nil)
+			p.blank()
+		}
+	}
+	if len(left) > 0 {
+		title := "RECORDS"
+		if c.Trace != nil {
+			title = "RECORDS that name no span of these"
+		}
+		p.line("%s", title)
+		for i := range left {
+			p.line("  %s", recordLine(&left[i], true))
+		}
+		p.blank()
+	}
+	hops(p, c)
+	tail(p, c)
+}
+
+// bySpan parts the records into those beneath a span of the trace and the others.
+func bySpan(t *correlate.Trace, all []correlate.Record) (beneath map[sources.SpanID][]correlate.Record, left []correlate.Record) {
+	beneath = map[sources.SpanID][]correlate.Record{}
+	ids := map[sources.SpanID]bool{}
+	for i := range t.Spans {
+		ids[t.Spans[i].ID] = true
+	}
+	for _, r := range all {
+		if r.SpanID != "" && ids[r.SpanID] && (r.TraceID == "" || r.TraceID == t.ID) {
+			beneath[r.SpanID] = append(beneath[r.SpanID], r)
+		} else {
+			left = append(left, r)
+		}
+	}
+	return beneath, left
+}
+
+func refs(ids []string) string {
+	if len(ids) == 0 {
+		return ""
+	}
+	if len(ids) > 4 {
+		return fmt.Sprintf(" [%s and %d more]", strings.Join(ids[:4], " "), len(ids)-4)
+	}
+	return " [" + strings.Join(ids, " ") + "]"
+}
+
+// indented writes text behind a label, wrapped at Width.
+func indented(p *page, label, text string) {
+	margin := utf8.RuneCountInString(label)
+	for i, part := range wrap(sources.Printable(text), Width-margin) {
+		if i > 0 {
+			label = strings.Repeat(" ", margin)
+		}
+		p.line("%s%s", label, part)
+	}
+}
+
+func wrap(text string, width int) []string {
+	var lines []string
+	line := ""
+	for _, word := range strings.Fields(text) {
+		if line != "" && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > width {
+			lines = append(lines, line)
+			line = ""
+		}
+		if line != "" {
+			line += " "
+		}
+		line += word
+	}
+	return append(lines, line)
+}
+
+func suspects(p *page, c *correlate.Case) {
+	if len(c.Suspects) == 0 {
+		return
+	}
+	p.line("SUSPECTS")
+	for _, s := range c.Suspects {
+		p.line("  %2d  %4.2f  %s%s", s.Rank, s.Score, pad(strings.TrimSpace(s.Service+" "+s.Operation), 60), refs(s.Findings))
+	}
+	p.blank()
+}
+
+// shownAnomalies is how many anomalies text lists; JSON has them all.
+const shownAnomalies = 15
+
+func anomalies(p *page, c *correlate.Case) {
+	if len(c.Anomalies) == 0 {
+		return
+	}
+	p.line("ANOMALIES   %s %s %10s %10s %7s %6s  %s", pad("service", 36), pad("signal", 10), "baseline", "window", "change", "score", "since")
+	for i, a := range c.Anomalies {
+		if i == shownAnomalies {
+			p.line("  and %d more: -o json has them", len(c.Anomalies)-i)
+			break
+		}
+		signal := a.Signal
+		if a.Guessed {
+			signal += " (?)"
+		}
+		since := ""
+		if !a.Onset.IsZero() {
+			since = correlate.Clock(a.Onset)
+		}
+		p.line("  %-8s  %s %s %10s %10s %7s %6.1f  %s", strings.Join(a.Findings[:min(1, len(a.Findings))], " "),
+			pad(strings.TrimSpace(a.Service+" "+a.Operation), 36), pad(signal, 10),
+			correlate.Quantity(a.BaselineValue, a.Unit), correlate.Quantity(a.WindowValue, a.Unit),
+			correlate.Factor(a.BaselineValue, a.WindowValue), a.Score, since)
+	}
+	p.blank()
+}
+
+// pad fills or cuts a text that may come from a backend to width.
+func pad(s string, width int) string {
+	s = sources.Shorten(sources.Printable(s), width)
+	return s + strings.Repeat(" ", max(0, width-utf8.RuneCountInString(s)))
+}
+
+func hops(p *page, c *correlate.Case) {
+	if len(c.Hops) == 0 {
+		return
+	}
+	p.line("THE WALK")
+	for _, h := range c.Hops {
+		join := string(h.Join)
+		if h.Join.Weak() {
+			join += " (weak)"
+		}
+		p.line("  %s joined by %s %s %s", pad(h.From+" → "+h.To, 20), pad(join, 20), h.ID, note(h.Note))
+		if h.Evidence != nil {
+			p.line("      %s: %s", string(h.Evidence.Backend), h.Evidence.Query)
+		}
+	}
+	p.blank()
+}
+
+func note(s string) string {
+	if s == "" {
+		return ""
+	}
+	return "(" + s + ")"
+}
+
+func records(p *page, c *correlate.Case) {
+	if len(c.Records) == 0 {
+		return
+	}
+	if c.Records[0].Join.Weak() {
+		p.line("RECORDS of the same service and time; no ID joins them")
+	} else {
+		p.line("RECORDS of the trace")
+	}
+	for i := range c.Records {
+		p.line("  %s", recordLine(&c.Records[i], true))
+	}
+	p.blank()
+}
+
+// recordLine is a record in one line.
+func recordLine(r *correlate.Record, join bool) string {
+	joined := ""
+	if join {
+		joined = "  ← " + string(r.Join)
+		if r.Join.Weak() {
+			joined += " (weak)"
+		}
+	}
+	severity := strings.ToUpper(r.Severity)
+	return fmt.Sprintf("%s %s %s %s%s", r.Time.UTC().Format("15:04:05.000"), pad(severity, 5), pad(r.Service, 12),
+		sources.Printable(r.Line), joined)
+}
+
+func findings(p *page, c *correlate.Case) {
+	if len(c.Findings) == 0 {
+		return
+	}
+	p.line("FINDINGS and the queries they rest on")
+	for _, f := range c.Findings {
+		indented(p, fmt.Sprintf("  %-4s", f.ID), f.Statement)
+		for _, e := range f.Evidence {
+			at := ""
+			if !e.Window.IsZero() {
+				at = "   in " + e.Window.String()
+			}
+			p.line("        %s: %s%s", string(e.Backend), e.Query, at)
+		}
+	}
+	p.blank()
+}
+
+// tail says what is missing and what it cost.
+func tail(p *page, c *correlate.Case) {
+	if len(c.Missing) > 0 {
+		p.line("MISSING")
+		for _, m := range c.Missing {
+			indented(p, fmt.Sprintf("  %-11s", missingName(m)), m.Reason)
+			if m.Hint != "" {
+				indented(p, "             → ", m.Hint)
+			}
+		}
+		p.blank()
+	}
+	n, failed, bytes := totals(c)
+	cost := fmt.Sprintf("%d queries, %s read", n, Bytes(bytes))
+	if failed > 0 {
+		cost += fmt.Sprintf(", %d failed", failed)
+	}
+	if slow := slowest(c); slow > 0 {
+		cost += fmt.Sprintf(", the slowest took %s", slow.Round(time.Millisecond))
+	}
+	p.line("%s", cost)
+}
+
+func slowest(c *correlate.Case) time.Duration {
+	if len(c.Queries) == 0 {
+		return 0
+	}
+	longest := slices.MaxFunc(c.Queries, func(a, b correlate.Query) int {
+		switch {
+		case a.DurationSeconds < b.DurationSeconds:
+			return -1
+		case a.DurationSeconds > b.DurationSeconds:
+			return 1
+		}
+		return 0
+	})
+	return time.Duration(longest.DurationSeconds * float64(time.Second))
+}

@@ -1,0 +1,131 @@
+package report
+
+import (
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"obs/correlate"
+	"obs/sources"
+)
+
+// Columns of the waterfall: name, duration, self time, and the bars.
+const (
+	nameWidth = 56
+	barWidth  = 38
+)
+
+func traceHeader(p *page, t *correlate.Trace) {
+	root := ""
+	if t.Root != nil {
+		root = t.Root.Service + " " + t.Root.Operation
+	}
+	more := ""
+	if t.ErrorCount > 0 {
+		more += fmt.Sprintf(", %d failed", t.ErrorCount)
+	}
+	if t.OrphanCount > 0 {
+		more += fmt.Sprintf(", %d without their parent", t.OrphanCount)
+	}
+	p.line("TRACE %s  %s  %s  %d spans%s", string(t.ID), root, correlate.Seconds(t.DurationSeconds), t.SpanCount, more)
+	p.line("  began %s   ━ critical path  ─ other time   ✖ failed  ? parent missing", t.Start.UTC().Format("2006-01-02 15:04:05.000 UTC"))
+}
+
+// notable picks the spans that a triage shows: on the critical path, failed, and the
+// parents of those.
+func notable(t *correlate.Trace) map[sources.SpanID]bool {
+	parents := make(map[sources.SpanID]sources.SpanID, len(t.Spans))
+	for i := range t.Spans {
+		parents[t.Spans[i].ID] = t.Spans[i].ParentID
+	}
+	keep := map[sources.SpanID]bool{}
+	for i := range t.Spans {
+		s := &t.Spans[i]
+		if s.CriticalSeconds == 0 && !s.Error && s.ID != t.Blamed {
+			continue
+		}
+		for id := s.ID; id != "" && !keep[id]; id = parents[id] {
+			keep[id] = true
+		}
+	}
+	return keep
+}
+
+// waterfall draws the spans, parents first, with the records beneath them. Where only
+// is given the others are folded into a count.
+func waterfall(p *page, t *correlate.Trace, beneath map[sources.SpanID][]correlate.Record, only map[sources.SpanID]bool) {
+	window := t.Window()
+	p.line("  %s %9s %9s", pad("service  operation", nameWidth), "duration", "self")
+	folded := 0
+	shown := map[sources.SpanID]bool{}
+	for i := range t.Spans {
+		s := &t.Spans[i]
+		if only != nil && !only[s.ID] {
+			folded++
+			continue
+		}
+		mark := " "
+		switch {
+		case s.ID == t.Blamed:
+			mark = "►"
+		case s.Error:
+			mark = "✖"
+		case s.Orphan:
+			mark = "?"
+		}
+		p.line("%s %s %9s %9s │%s│", mark, pad(strings.Repeat("  ", min(s.Depth, 20))+s.Service+"  "+s.Operation, nameWidth),
+			correlate.Seconds(s.DurationSeconds), correlate.Seconds(s.SelfSeconds), bar(s, window))
+		indent := strings.Repeat(" ", 4+2*min(s.Depth, 20))
+		if s.StatusMessage != "" {
+			p.line("%sstatus: %s", indent, s.StatusMessage)
+		}
+		if beneath == nil && s.ID != t.Blamed {
+			continue
+		}
+		if !shown[s.ID] { // spans may share an ID; their records are shown once
+			for j := range beneath[s.ID] {
+				p.line("%s%s", indent, recordLine(&beneath[s.ID][j], true))
+			}
+			if len(beneath[s.ID]) == 0 {
+				for _, e := range s.Events {
+					p.line("%s%s event  %s%s", indent, e.Time.UTC().Format("15:04:05.000"), e.Name, attributes(e.Attributes))
+				}
+			}
+		}
+		shown[s.ID] = true
+	}
+	if folded > 0 {
+		p.line("  … %d more spans, off the critical path and without errors", folded)
+	}
+}
+
+func attributes(all sources.Attributes) string {
+	var b strings.Builder
+	for _, a := range all {
+		if a.Value != "" {
+			fmt.Fprintf(&b, "  %s=%s", a.Key, sources.Shorten(a.Value, 120))
+		}
+	}
+	return b.String()
+}
+
+// bar places a span in the trace's time. The part on the critical path is not known by
+// place here, so a span that has any is drawn heavy.
+func bar(s *correlate.Span, window sources.Window) string {
+	total := window.Duration()
+	if total <= 0 {
+		return strings.Repeat(" ", barWidth)
+	}
+	at := func(t time.Time) int {
+		return int(float64(t.Sub(window.From)) / float64(total) * barWidth)
+	}
+	from := min(max(at(s.Start), 0), barWidth-1)
+	to := min(max(at(s.Start.Add(time.Duration(s.DurationSeconds*float64(time.Second)))), from+1), barWidth)
+	stroke := "─"
+	if s.CriticalSeconds > 0 {
+		stroke = "━"
+	}
+	drawn := strings.Repeat(" ", from) + strings.Repeat(stroke, to-from)
+	return drawn + strings.Repeat(" ", barWidth-utf8.RuneCountInString(drawn))
+}

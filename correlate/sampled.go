@@ -1,0 +1,152 @@
+package correlate
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+
+	"obs/correlate/anomaly"
+	"obs/correlate/spans"
+	"obs/correlate/survey"
+	"obs/sources"
+)
+
+// surveyTraces looks for slow requests among the traces alone: the durations of the
+// same entry operation in window and baseline. What a backend returns is some recent
+// traces, so this is a weak look, and is called one.
+func (w *walk) surveyTraces(ctx context.Context) *measured {
+	done := w.begin("traces", "comparing recent traces, as there are no metrics")
+	names, err := w.set.Traces.Services(ctx)
+	if err != nil {
+		w.failed(sources.Jaeger, "no trace was looked at", err)
+		done("Jaeger gave no answer")
+		return nil
+	}
+	if len(w.question.Services) > 0 {
+		names = slices.DeleteFunc(names, func(n string) bool { return !slices.Contains(w.question.Services, n) })
+	}
+	slices.Sort(names)
+	if len(names) > surveyedTraces {
+		w.found.missing(Missing{
+			Backend: sources.Jaeger, Kind: MissingTruncated,
+			Reason: fmt.Sprintf("the traces of %d of %d services were looked at", surveyedTraces, len(names)),
+			Hint:   "name the ones that matter with --service",
+		})
+		names = names[:surveyedTraces]
+	}
+	now, before, err := w.recentTrees(ctx, names)
+	if err != nil {
+		w.failed(sources.Jaeger, "no trace was looked at", err)
+	}
+	w.found.Services = len(names)
+	primary := w.slowestEntry(now, before)
+	if primary == nil {
+		if len(now) == 0 && err == nil {
+			w.found.missing(Missing{
+				Backend: sources.Jaeger, Kind: MissingNoData, Reason: "it holds no trace in " + w.question.Window.String(),
+				Hint: "check the window, or ask for a longer one with --since",
+			})
+		}
+		done(fmt.Sprintf("%s compared, none stands out", counted(len(now)+len(before), "trace")))
+		return nil
+	}
+	done(fmt.Sprintf("%s compared", counted(len(now)+len(before), "trace")))
+	return primary
+}
+
+func (w *walk) recentTrees(ctx context.Context, services []string) (now, before []*spans.Tree, err error) {
+	type side struct {
+		window sources.Window
+		trees  [][]*spans.Tree
+	}
+	sides := []*side{
+		{window: w.question.Window, trees: make([][]*spans.Tree, len(services))},
+		{window: w.question.Baseline, trees: make([][]*spans.Tree, len(services))},
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	for _, s := range sides {
+		for i, name := range services {
+			group.Go(func() (err error) {
+				s.trees[i], err = w.searchTrees(ctx, sources.TraceQuery{Service: name, Window: s.window, Limit: cohortSize})
+				return err
+			})
+		}
+	}
+	err = group.Wait()
+	return distinct(slices.Concat(sides[0].trees...)), distinct(slices.Concat(sides[1].trees...)), err
+}
+
+func distinct(trees []*spans.Tree) []*spans.Tree {
+	seen := map[sources.TraceID]bool{}
+	return slices.DeleteFunc(trees, func(t *spans.Tree) bool {
+		again := seen[t.Trace.ID]
+		seen[t.Trace.ID] = true
+		return again || t.Main == spans.None
+	})
+}
+
+// slowestEntry compares entry operations and walks on from the one that got slower by
+// most, if any did.
+func (w *walk) slowestEntry(now, before []*spans.Tree) *measured {
+	samples := func(trees []*spans.Tree) map[spans.Key][]sources.Sample {
+		byEntry := map[spans.Key][]sources.Sample{}
+		for _, t := range trees {
+			entry := t.Span(t.Main)
+			byEntry[spans.KeyOf(entry)] = append(byEntry[spans.KeyOf(entry)],
+				sources.Sample{Time: entry.Start, Value: entry.Duration.Seconds()})
+		}
+		return byEntry
+	}
+	was := samples(before)
+	var worst *measured
+	for key, durations := range samples(now) {
+		slices.SortFunc(durations, func(a, b sources.Sample) int { return a.Time.Compare(b.Time) })
+		m := measured{
+			service: key.Service, operation: key.Operation,
+			question:  &survey.Question{Metric: "duration of sampled traces", Signal: survey.Latency, Unit: survey.Seconds},
+			departure: anomaly.Compare(was[key], durations, limits[survey.Latency]),
+		}
+		if m.departure.Anomalous && (worst == nil || gain(&m) > gain(worst)) {
+			worst = &m
+		}
+	}
+	if worst == nil {
+		return nil
+	}
+	d := worst.departure
+	query := sources.TraceQuery{Service: worst.service, Operation: worst.operation, Window: w.question.Window, Limit: cohortSize}
+	w.searched(query)
+	a := Anomaly{
+		Service: worst.service, Operation: worst.operation, Metric: worst.question.Metric, Signal: string(survey.Latency),
+		Direction: string(d.Direction), Score: d.Score, Onset: d.Onset.UTC(), BaselineValue: d.Baseline,
+		WindowValue: d.Window, Unit: survey.Seconds, Guessed: true,
+	}
+	a.Findings = []string{w.found.AddFinding(describe(&a)+", among the traces that were sampled", Evidence{
+		Backend: sources.Jaeger, Query: query.String(), Window: query.Window, URL: w.set.Traces.SearchLink(query),
+		Values: []Value{
+			{Name: "median of the baseline", Value: d.Baseline, Unit: survey.Seconds},
+			{Name: "median of the slow ones", Value: d.Window, Unit: survey.Seconds},
+		},
+	})}
+	w.found.Anomalies = append(w.found.Anomalies, a)
+	entry := func(t *spans.Tree) bool {
+		return spans.KeyOf(t.Span(t.Main)) == spans.Key{Service: worst.service, Operation: worst.operation}
+	}
+	cut := threshold(worst)
+	for _, t := range now {
+		if entry(t) && t.Span(t.Main).Duration.Seconds() >= cut {
+			w.trees.slow = append(w.trees.slow, t)
+		}
+	}
+	for _, t := range before {
+		if entry(t) && t.Span(t.Main).Duration.Seconds() < cut {
+			w.trees.normal = append(w.trees.normal, t)
+		}
+	}
+	if chosen := w.pickFromCohort(worst, worst.service); chosen != nil {
+		w.blame(worst, chosen)
+	}
+	return worst
+}

@@ -1,0 +1,91 @@
+package spans
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"time"
+
+	"obs/sources"
+)
+
+// Key names a kind of work: what spans of different traces are compared by.
+type Key struct {
+	Service   string
+	Operation string
+}
+
+// Share is how much one kind of work holds requests up.
+type Share struct {
+	Key    Key
+	Slow   time.Duration // mean time on the critical path of a slow trace
+	Normal time.Duration // the same of a normal trace; 0 where there are none
+	Traces int           // slow traces in which it is on the path
+}
+
+// Excess is how much more time the work takes in a slow trace than in a normal one.
+func (s Share) Excess() time.Duration { return s.Slow - s.Normal }
+
+// Compare tells which work makes the slow traces slower than the normal ones: the time
+// on the critical path by kind of work, averaged over each group, largest excess
+// first. Without normal traces it is the time itself that orders.
+func Compare(slow, normal []*Tree) []Share {
+	slowMean, seen := meanOnPath(slow)
+	normalMean, _ := meanOnPath(normal)
+	shares := make([]Share, 0, len(slowMean))
+	for key, mean := range slowMean {
+		shares = append(shares, Share{Key: key, Slow: mean, Normal: normalMean[key], Traces: seen[key]})
+	}
+	slices.SortFunc(shares, func(a, b Share) int {
+		return cmp.Or(
+			cmp.Compare(b.Excess(), a.Excess()),
+			cmp.Compare(a.Key.Service, b.Key.Service),
+			cmp.Compare(a.Key.Operation, b.Key.Operation),
+		)
+	})
+	return shares
+}
+
+func meanOnPath(trees []*Tree) (mean map[Key]time.Duration, traces map[Key]int) {
+	mean, traces = map[Key]time.Duration{}, map[Key]int{}
+	for _, tree := range trees {
+		inTrace := map[Key]time.Duration{}
+		for _, i := range tree.OnPath() {
+			inTrace[KeyOf(tree.Span(i))] += tree.Nodes[i].Critical
+		}
+		for key, spent := range inTrace {
+			mean[key] += spent
+			traces[key]++
+		}
+	}
+	for key := range maps.Keys(mean) {
+		mean[key] /= time.Duration(len(trees))
+	}
+	return mean, traces
+}
+
+// KeyOf is the kind of work that a span is.
+func KeyOf(span *sources.Span) Key { return Key{Service: span.Service, Operation: span.Operation} }
+
+// Longest is the span of that kind which spent the most time on the critical path, or
+// None when none is on it.
+func (t *Tree) Longest(key Key) int {
+	best := None
+	for _, i := range t.OnPath() {
+		if KeyOf(t.Span(i)) == key && (best == None || t.Nodes[i].Critical > t.Nodes[best].Critical) {
+			best = i
+		}
+	}
+	return best
+}
+
+// Heaviest is the span that spent the most time on the critical path, or None.
+func (t *Tree) Heaviest() int {
+	best := None
+	for _, i := range t.OnPath() {
+		if best == None || t.Nodes[i].Critical > t.Nodes[best].Critical {
+			best = i
+		}
+	}
+	return best
+}

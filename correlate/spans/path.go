@@ -1,0 +1,95 @@
+package spans
+
+import (
+	"slices"
+	"time"
+)
+
+// walkCriticalPath fills Path and every node's Critical.
+//
+// The algorithm is the one of CRISP (Zhang et al., USENIX ATC 2022) that Jaeger's page
+// uses too: go back in time from the root's end; the child that finished last before
+// now is what the parent waited for; the time since it finished is the parent's own;
+// then go on below that child, and from the child's start look for the one before it.
+// A child that outlives its parent counts up to the parent's end, and one that starts
+// after it, as asynchronous work does, not at all. A child that overlaps the start of
+// the one which was waited for ran beside it and is skipped: nothing shows that the
+// parent waited for both.
+func (t *Tree) walkCriticalPath() {
+	// A frame is a span with the time in which it can be waited for: from its start, or
+	// its caller's where the clocks differ, and until is what is left to explain.
+	type frame struct {
+		span        int
+		from, until time.Time
+		// byEnd are the children, last finished first; next is the one to look at.
+		byEnd []int
+		next  int
+		first bool
+	}
+	open := func(span int, from, until time.Time) frame {
+		if start := t.Span(span).Start; start.After(from) {
+			from = start
+		}
+		byEnd := slices.Clone(t.Nodes[span].Children)
+		slices.SortStableFunc(byEnd, func(a, b int) int { return t.Span(b).End().Compare(t.Span(a).End()) })
+		return frame{span: span, from: from, until: until, byEnd: byEnd, first: true}
+	}
+	root := t.Main
+	stack := []frame{open(root, t.Span(root).Start, t.Span(root).End())}
+	for len(stack) > 0 {
+		f := &stack[len(stack)-1]
+		child := None
+		childEnd := time.Time{}
+		for f.next < len(f.byEnd) {
+			candidate := f.byEnd[f.next]
+			f.next++
+			start, end := t.Span(candidate).Start, t.Span(candidate).End()
+			if !start.Before(f.until) || !end.After(f.from) {
+				continue // outside what is left of the parent
+			}
+			if end.After(f.until) {
+				if !f.first {
+					continue // ran beside the one that was waited for
+				}
+				end = f.until // outlives its parent
+			}
+			child, childEnd = candidate, end
+			break
+		}
+		if child == None {
+			t.addStretch(f.span, f.from, f.until)
+			stack = stack[:len(stack)-1]
+			continue
+		}
+		t.addStretch(f.span, childEnd, f.until)
+		f.first = false
+		f.until = t.Span(child).Start
+		if f.until.Before(f.from) {
+			f.until = f.from
+		}
+		stack = append(stack, open(child, f.from, childEnd))
+	}
+	slices.Reverse(t.Path)
+}
+
+func (t *Tree) addStretch(span int, from, to time.Time) {
+	if !to.After(from) {
+		return
+	}
+	t.Path = append(t.Path, Stretch{Span: span, From: from, To: to})
+	t.Nodes[span].Critical += to.Sub(from)
+}
+
+// OnPath lists the spans on the critical path, each once, in order of their first
+// stretch.
+func (t *Tree) OnPath() []int {
+	seen := make(map[int]bool, len(t.Path))
+	var order []int
+	for _, stretch := range t.Path {
+		if !seen[stretch.Span] {
+			seen[stretch.Span] = true
+			order = append(order, stretch.Span)
+		}
+	}
+	return order
+}

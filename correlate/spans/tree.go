@@ -1,0 +1,271 @@
+// Package spans reads the shape of traces: who called whom, where the time of a
+// request went, and where its error began.
+//
+// It is arithmetic over sources.Trace: no clock, no network. Choosing which trace to
+// look at, and saying in words what it shows, is done in correlate.
+package spans
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"obs/sources"
+)
+
+// None is the index of no span.
+const None = -1
+
+// Node is one span's place in the tree, at the span's index in Trace.Spans.
+type Node struct {
+	Parent   int   // None for a root
+	Children []int // in order of start
+	Depth    int   // 0 for a root
+	// Orphan tells that the span names a parent which the trace does not hold.
+	Orphan bool
+	// Self is the span's duration less the time that any of its children covers.
+	Self time.Duration
+	// Critical is how long the span itself was what its root waited for.
+	Critical time.Duration
+}
+
+// Tree is a trace with its structure worked out.
+type Tree struct {
+	Trace *sources.Trace
+	Nodes []Node
+	Roots []int // in order of start
+	// Main is the root that the request entered by, None for a trace without spans.
+	Main int
+	// Path is the critical path below Main, in order of time: the stretches of
+	// time in which each span was what the request waited for.
+	Path []Stretch
+}
+
+// Stretch is a piece of the critical path: this span was being waited for.
+type Stretch struct {
+	Span     int
+	From, To time.Time
+}
+
+// Build works out the tree of a trace, self times and critical path. Spans whose
+// parent is missing become roots and are marked; a loop of parents is cut. The trace
+// must not be changed while the tree is in use.
+func Build(trace *sources.Trace) *Tree {
+	t := &Tree{Trace: trace, Nodes: make([]Node, len(trace.Spans)), Main: None}
+	t.link()
+	t.place()
+	t.Main = t.entry()
+	for i := range t.Nodes {
+		t.Nodes[i].Self = t.self(i)
+	}
+	if t.Main != None {
+		t.walkCriticalPath()
+	}
+	return t
+}
+
+// Span is the span at an index.
+func (t *Tree) Span(i int) *sources.Span { return &t.Trace.Spans[i] }
+
+func (t *Tree) link() {
+	byID := make(map[sources.SpanID][]int, len(t.Nodes))
+	for i := range t.Trace.Spans {
+		byID[t.Trace.Spans[i].ID] = append(byID[t.Trace.Spans[i].ID], i)
+	}
+	for i := range t.Nodes {
+		node, span := &t.Nodes[i], t.Span(i)
+		node.Parent = None
+		if span.ParentID != "" {
+			node.Parent = t.parentOf(i, byID)
+			node.Orphan = node.Parent == None
+		} else if span.Kind == sources.KindServer {
+			// Zipkin's clients and servers share one span ID; then the client, which
+			// carries the same ID and parent, is the caller.
+			node.Parent = t.sharedClient(i, byID)
+		}
+	}
+	t.cutLoops()
+	for i := range t.Nodes {
+		if p := t.Nodes[i].Parent; p != None {
+			t.Nodes[p].Children = append(t.Nodes[p].Children, i)
+		}
+	}
+	byStart := func(a, b int) int {
+		return cmp.Or(t.Span(a).Start.Compare(t.Span(b).Start), cmp.Compare(a, b))
+	}
+	for i := range t.Nodes {
+		slices.SortFunc(t.Nodes[i].Children, byStart)
+		if t.Nodes[i].Parent == None {
+			t.Roots = append(t.Roots, i)
+		}
+	}
+	slices.SortFunc(t.Roots, byStart)
+}
+
+func (t *Tree) parentOf(i int, byID map[sources.SpanID][]int) int {
+	span := t.Span(i)
+	if span.Kind == sources.KindServer {
+		if client := t.sharedClient(i, byID); client != None {
+			return client
+		}
+	}
+	found := None
+	for _, p := range byID[span.ParentID] {
+		if p == i {
+			continue
+		}
+		// Of two spans that share the parent's ID, the one that received the call made
+		// further calls: prefer the server's, and our own service's.
+		if found == None || t.Span(p).Service == span.Service || t.Span(p).Kind == sources.KindServer {
+			found = p
+		}
+	}
+	return found
+}
+
+func (t *Tree) sharedClient(i int, byID map[sources.SpanID][]int) int {
+	for _, other := range byID[t.Span(i).ID] {
+		if other != i && t.Span(other).Kind == sources.KindClient {
+			return other
+		}
+	}
+	return None
+}
+
+// cutLoops makes a root of one span of every loop of parents, which only damaged data has.
+func (t *Tree) cutLoops() {
+	const unseen, onWay, done = 0, 1, 2
+	state := make([]byte, len(t.Nodes))
+	for start := range t.Nodes {
+		var way []int
+		i := start
+		for i != None && state[i] == unseen {
+			state[i] = onWay
+			way = append(way, i)
+			i = t.Nodes[i].Parent
+		}
+		if i != None && state[i] == onWay {
+			t.Nodes[i].Parent = None
+			t.Nodes[i].Orphan = true
+		}
+		for _, j := range way {
+			state[j] = done
+		}
+	}
+}
+
+// place sets the depths, without recursion: a trace may be a chain of any length.
+func (t *Tree) place() {
+	t.Walk(func(i int) bool {
+		if p := t.Nodes[i].Parent; p != None {
+			t.Nodes[i].Depth = t.Nodes[p].Depth + 1
+		}
+		return true
+	})
+}
+
+// Walk visits the spans parents first and siblings in order of start. Below a span
+// for which visit returns false nothing is visited.
+func (t *Tree) Walk(visit func(i int) bool) {
+	stack := make([]int, 0, len(t.Roots))
+	for _, root := range slices.Backward(t.Roots) {
+		stack = append(stack, root)
+	}
+	for len(stack) > 0 {
+		i := stack[len(stack)-1]
+		stack = stack[:len(stack)-1]
+		if !visit(i) {
+			continue
+		}
+		for _, child := range slices.Backward(t.Nodes[i].Children) {
+			stack = append(stack, child)
+		}
+	}
+}
+
+// entry picks the root that the request came in by: of the spans that have no parent
+// at all the longest; where all roots are orphans, the longest of those.
+func (t *Tree) entry() int {
+	best := None
+	for _, i := range t.Roots {
+		if best == None {
+			best = i
+			continue
+		}
+		a, b := &t.Nodes[i], &t.Nodes[best]
+		if a.Orphan != b.Orphan {
+			if !a.Orphan {
+				best = i
+			}
+			continue
+		}
+		if t.Span(i).Duration > t.Span(best).Duration {
+			best = i
+		}
+	}
+	return best
+}
+
+// self is the part of the span's time that no child covers.
+func (t *Tree) self(i int) time.Duration {
+	span := t.Span(i)
+	from, end := span.Start, span.End()
+	covered := time.Duration(0)
+	at := from
+	for _, child := range t.Nodes[i].Children { // in order of start
+		start, stop := t.Span(child).Start, t.Span(child).End()
+		if start.Before(at) {
+			start = at
+		}
+		if stop.After(end) {
+			stop = end
+		}
+		if stop.After(start) {
+			covered += stop.Sub(start)
+			at = stop
+		}
+	}
+	return span.Duration - covered
+}
+
+// ErrorOrigin is the span where the failure began: the deepest failed span without a
+// failed child, the earliest to end among several on the deepest failing branch below
+// the main root. None when nothing failed.
+func (t *Tree) ErrorOrigin() int {
+	best := None
+	for i := range t.Nodes {
+		if !t.Span(i).Failed() || t.hasFailedChild(i) {
+			continue
+		}
+		if best == None || t.originBefore(i, best) {
+			best = i
+		}
+	}
+	return best
+}
+
+// originBefore prefers a failure that reached its caller: a chain of failed parents up
+// to a root tells that it mattered, where one that a caller absorbed did not.
+func (t *Tree) originBefore(a, b int) bool {
+	reachA, reachB := t.failedToRoot(a), t.failedToRoot(b)
+	if reachA != reachB {
+		return reachA
+	}
+	if da, db := t.Nodes[a].Depth, t.Nodes[b].Depth; da != db {
+		return da > db
+	}
+	return t.Span(a).End().Before(t.Span(b).End())
+}
+
+func (t *Tree) hasFailedChild(i int) bool {
+	return slices.ContainsFunc(t.Nodes[i].Children, func(child int) bool { return t.Span(child).Failed() })
+}
+
+func (t *Tree) failedToRoot(i int) bool {
+	for p := t.Nodes[i].Parent; p != None; p = t.Nodes[p].Parent {
+		if !t.Span(p).Failed() {
+			return false
+		}
+	}
+	return true
+}

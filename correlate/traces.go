@@ -1,0 +1,450 @@
+package correlate
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"obs/correlate/spans"
+	"obs/correlate/survey"
+	"obs/sources"
+)
+
+// toTrace walks from the anomaly to a trace that shows it and to the span that is to
+// blame. Without an anomaly from metrics it looks for one among the traces, if metrics
+// could not be asked. It returns the anomaly that was walked from, nil without one.
+func (w *walk) toTrace(ctx context.Context, primary *measured) *measured {
+	if ctx.Err() != nil {
+		return primary
+	}
+	if primary != nil && primary.question.Exact {
+		w.narrow(ctx, primary)
+	}
+	exemplars := w.exemplars(ctx, primary)
+	if w.set.Traces == nil {
+		w.found.notConfigured(sources.Jaeger, "no trace was looked at")
+		w.trustExemplar(exemplars, "Jaeger is not configured")
+		return primary
+	}
+	if primary == nil {
+		if len(w.measured) == 0 {
+			return w.surveyTraces(ctx)
+		}
+		return nil
+	}
+	done := w.begin("trace", "looking for a trace that shows it")
+	chosen, err := w.findTrace(ctx, primary, exemplars)
+	switch {
+	case err != nil:
+		w.failed(sources.Jaeger, "no trace was looked at", err)
+		w.trustExemplar(exemplars, "Jaeger did not answer")
+		done("Jaeger gave no answer")
+	case chosen == nil:
+		w.found.missing(Missing{
+			Backend: sources.Jaeger, Kind: MissingNoData,
+			Reason: fmt.Sprintf("it holds no trace of %s in %s", primary.service, w.question.Window),
+			Hint:   "its spans may not be sampled, may have expired, or may carry another service name",
+		})
+		done("none found")
+	default:
+		w.blame(primary, chosen)
+		done(fmt.Sprintf("%s, %s", chosen.Trace.ID, counted(len(chosen.Nodes), "span")))
+	}
+	return primary
+}
+
+// narrow finds the operation that moved most, and puts it into the anomaly.
+func (w *walk) narrow(ctx context.Context, primary *measured) {
+	q := primary.question
+	selector := q.Selector(primary.labels)
+	if selector == "" || len(q.Operations) == 0 {
+		return
+	}
+	sets, err := w.set.Metrics.Series(ctx, []string{selector}, w.question.Window, 500)
+	if err != nil {
+		w.failed(sources.Prometheus, "the operation was not looked for", err)
+		return
+	}
+	label := ""
+	for _, candidate := range q.Operations {
+		if slices.ContainsFunc(sets, func(s sources.Labels) bool { return s[candidate] != "" }) {
+			label = candidate
+			break
+		}
+	}
+	if label == "" {
+		return
+	}
+	baseline, window, step, err := w.rangeBoth(ctx, q.For(primary.labels, w.over, label))
+	if err != nil {
+		w.failed(sources.Prometheus, "the operation was not looked for", err)
+		return
+	}
+	var worst *measured
+	for _, m := range judge(q, baseline, window, w.over, step) {
+		m.operation = m.labels[label]
+		if m.operation != "" && m.departure.Anomalous && (worst == nil || gain(&m) > gain(worst)) {
+			worst = &m
+		}
+	}
+	if worst == nil {
+		return
+	}
+	worst.service = primary.service
+	*primary = *worst
+	a := &w.found.Anomalies[0]
+	a.Operation, a.Score, a.Onset = worst.operation, worst.departure.Score, worst.departure.Onset.UTC()
+	a.BaselineValue, a.WindowValue = worst.departure.Baseline, worst.departure.Window
+	a.Findings = append(a.Findings, w.found.AddFinding(describe(a), w.evidenceOf(worst)))
+}
+
+func gain(m *measured) float64 { return math.Abs(m.departure.Window - m.departure.Baseline) }
+
+// threshold tells slow from normal, in seconds: halfway between the two on a
+// logarithmic scale, as latencies spread.
+func threshold(m *measured) float64 {
+	if m.departure.Baseline <= 0 {
+		return m.departure.Window / 2
+	}
+	return math.Sqrt(m.departure.Baseline * m.departure.Window)
+}
+
+// exemplar is one that may lead to a trace.
+type exemplar struct {
+	id      sources.TraceID
+	span    sources.SpanID
+	seconds float64
+	at      time.Time
+	query   string
+}
+
+// exemplars are those of the anomaly's series that show it, the most typical first.
+func (w *walk) exemplars(ctx context.Context, primary *measured) []exemplar {
+	if primary == nil || w.set.Metrics == nil {
+		return nil
+	}
+	selector := primary.question.Selector(withoutName(primary.labels))
+	if selector == "" || !primary.question.Exact {
+		return nil
+	}
+	all, err := w.set.Metrics.Exemplars(ctx, selector, w.question.Window)
+	if err != nil {
+		w.failed(sources.Prometheus, "its exemplars were not looked at", err)
+		return nil
+	}
+	var fitting []exemplar
+	seen := map[sources.TraceID]bool{}
+	for _, e := range all {
+		id, ok := e.TraceID()
+		seconds := primary.question.Seconds(e.Value)
+		if !ok || seen[id] || seconds < threshold(primary) || !w.question.Window.Contains(e.Time) {
+			continue
+		}
+		seen[id] = true
+		fitting = append(fitting, exemplar{id: id, span: e.SpanID(), seconds: seconds, at: e.Time, query: selector})
+	}
+	typical := primary.departure.Window
+	slices.SortStableFunc(fitting, func(a, b exemplar) int {
+		return cmp.Compare(math.Abs(a.seconds-typical), math.Abs(b.seconds-typical))
+	})
+	return fitting
+}
+
+// trustExemplar takes the ID of an exemplar that cannot be checked, so that the logs
+// can still be asked for it.
+func (w *walk) trustExemplar(exemplars []exemplar, why string) {
+	if len(exemplars) == 0 {
+		return
+	}
+	e := exemplars[0]
+	w.addExemplarHop(e, "not checked: "+why)
+	w.found.Trace = &Trace{
+		ID: e.id, Start: e.at.Add(-time.Duration(e.seconds * float64(time.Second))).UTC(), DurationSeconds: e.seconds,
+		CriticalPath: []OnPath{}, Spans: []Span{},
+	}
+}
+
+func (w *walk) addExemplarHop(e exemplar, note string) {
+	w.found.Hops = append(w.found.Hops, Hop{
+		From: "anomaly", To: "trace", Join: ByExemplar, ID: string(e.id), Note: note,
+		Evidence: &Evidence{
+			Backend: sources.Prometheus, Query: e.query, Window: w.question.Window,
+			Values: []Value{{Name: "exemplar", Value: e.seconds, Unit: survey.Seconds}},
+			URL:    w.set.Metrics.Link(e.query, w.question.Window),
+		},
+	})
+}
+
+// findTrace fetches the trace to look at and the cohorts to compare it with. Nil
+// without an error means that there is none.
+func (w *walk) findTrace(ctx context.Context, primary *measured, exemplars []exemplar) (*spans.Tree, error) {
+	chosen, err := w.checkExemplars(ctx, primary, exemplars)
+	if err != nil {
+		return nil, err
+	}
+	service, err := w.tracedName(ctx, primary.service)
+	if err != nil || service == "" {
+		return chosen, err
+	}
+	if primary.question.Signal == survey.Errors {
+		err = w.searchFailing(ctx, service, primary)
+	} else {
+		err = w.searchCohorts(ctx, service, primary)
+	}
+	if err != nil {
+		// A trace that an exemplar led to is worth showing without its cohort.
+		if chosen != nil {
+			w.failed(sources.Jaeger, "it was not compared with other traces", err)
+			return chosen, nil
+		}
+		return nil, err
+	}
+	if chosen != nil {
+		return chosen, nil
+	}
+	return w.pickFromCohort(primary, service), nil
+}
+
+// checkExemplars takes the first exemplar whose trace exists and has the service in it.
+func (w *walk) checkExemplars(ctx context.Context, primary *measured, exemplars []exemplar) (*spans.Tree, error) {
+	gone := 0
+	for _, e := range exemplars[:min(len(exemplars), exemplarChecks)] {
+		around := sources.Window{From: e.at.Add(-time.Duration(e.seconds * float64(time.Second))), To: e.at}.Pad(recordSlack)
+		trace, err := w.set.Traces.Trace(ctx, e.id, around)
+		if errors.Is(err, sources.ErrNotFound) {
+			gone++
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		tree := spans.Build(&trace)
+		if !slices.ContainsFunc(trace.Services(), func(s string) bool { return sameService(s, primary.service) }) {
+			continue
+		}
+		note := fmt.Sprintf("checked: the trace is there and has %s in it", primary.service)
+		if gone > 0 {
+			note += fmt.Sprintf("; %s before it led to no stored trace", counted(gone, "exemplar"))
+		}
+		w.addExemplarHop(e, note)
+		return tree, nil
+	}
+	if gone > 0 {
+		w.found.missing(Missing{
+			Backend: sources.Jaeger, Kind: MissingNoData,
+			Reason: fmt.Sprintf("%s of the anomaly led to no stored trace", counted(gone, "exemplar")),
+			Hint:   "the traces were not sampled, or have expired; a trace was searched for instead",
+		})
+	}
+	return nil, nil
+}
+
+// tracedName is the name under which Jaeger knows a service; empty when it does not.
+func (w *walk) tracedName(ctx context.Context, service string) (string, error) {
+	names, err := w.set.Traces.Services(ctx)
+	if err != nil {
+		return "", err
+	}
+	for _, name := range names {
+		if name == service {
+			return name, nil
+		}
+	}
+	for _, name := range names {
+		if sameService(name, service) {
+			return name, nil
+		}
+	}
+	return "", nil
+}
+
+// sameService reports whether two signals mean the same service: Prometheus's job of
+// an OpenTelemetry service is namespace/name.
+func sameService(a, b string) bool {
+	return strings.EqualFold(a[strings.LastIndexByte(a, '/')+1:], b[strings.LastIndexByte(b, '/')+1:])
+}
+
+// searchCohorts fetches slow traces of the window and normal ones of the baseline.
+func (w *walk) searchCohorts(ctx context.Context, service string, primary *measured) error {
+	slow := sources.TraceQuery{Service: service, Operation: primary.operation, Window: w.question.Window, Limit: cohortSize}
+	normal := slow
+	normal.Window = w.question.Baseline
+	if primary.question.Signal == survey.Latency {
+		slow.MinDuration = seconds(threshold(primary))
+		normal.MaxDuration = slow.MinDuration
+	}
+	slowTrees, err := w.searchTrees(ctx, slow)
+	if err == nil && len(slowTrees) == 0 && slow.Operation != "" {
+		// A metric's route is not always a span's name.
+		slow.Operation, normal.Operation = "", ""
+		slowTrees, err = w.searchTrees(ctx, slow)
+	}
+	if err != nil {
+		return err
+	}
+	normalTrees, err := w.searchTrees(ctx, normal)
+	if err != nil {
+		return err
+	}
+	w.trees = cohorts{slow: slowTrees, normal: sameEntry(normalTrees, slowTrees)}
+	w.searched(slow)
+	return nil
+}
+
+// sameEntry keeps the trees that came in by the same operation as most of the others:
+// a comparison of different requests would say nothing.
+func sameEntry(trees, others []*spans.Tree) []*spans.Tree {
+	counts := map[spans.Key]int{}
+	var most spans.Key
+	for _, t := range others {
+		if t.Main == spans.None {
+			continue
+		}
+		key := spans.KeyOf(t.Span(t.Main))
+		counts[key]++
+		if counts[key] > counts[most] {
+			most = key
+		}
+	}
+	if len(counts) == 0 {
+		return trees
+	}
+	return slices.DeleteFunc(slices.Clone(trees), func(t *spans.Tree) bool {
+		return t.Main == spans.None || spans.KeyOf(t.Span(t.Main)) != most
+	})
+}
+
+// searchFailing fetches traces of the window in which the service failed, and some of
+// the baseline in which it did not.
+func (w *walk) searchFailing(ctx context.Context, service string, primary *measured) error {
+	all := sources.TraceQuery{Service: service, Operation: primary.operation, Window: w.question.Window, Limit: cohortSize}
+	marked := all
+	marked.Attributes = sources.Attributes{{Key: "error", Value: "true"}}
+	trees, err := w.searchTrees(ctx, marked)
+	if err != nil {
+		return err
+	}
+	query := marked
+	if len(trees) == 0 {
+		// Not every storage can search for errors; some recent traces can be looked through.
+		query = all
+		query.Limit = failingSearches
+		if trees, err = w.searchTrees(ctx, query); err != nil {
+			return err
+		}
+	}
+	fails := func(t *spans.Tree) bool {
+		return slices.ContainsFunc(t.Trace.Spans, func(s sources.Span) bool { return s.Service == service && s.Failed() })
+	}
+	w.trees.slow = slices.DeleteFunc(trees, func(t *spans.Tree) bool { return !fails(t) })
+	w.searched(query)
+	return nil
+}
+
+func (w *walk) searchTrees(ctx context.Context, q sources.TraceQuery) ([]*spans.Tree, error) {
+	answer, err := w.set.Traces.Search(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	trees := make([]*spans.Tree, 0, len(answer.Traces))
+	for i := range answer.Traces {
+		if len(answer.Traces[i].Spans) > 0 {
+			trees = append(trees, spans.Build(&answer.Traces[i]))
+		}
+	}
+	return trees, nil
+}
+
+// searched remembers the search as the evidence for a hop by service and time.
+func (w *walk) searched(q sources.TraceQuery) { w.lastSearch = q }
+
+// pickFromCohort takes the trace whose span of the service is nearest to what is
+// typical of the anomaly.
+func (w *walk) pickFromCohort(primary *measured, service string) *spans.Tree {
+	typical := primary.departure.Window
+	distance := func(t *spans.Tree) float64 {
+		if primary.question.Signal != survey.Latency {
+			return 0 // the most recent one, which comes first
+		}
+		best := math.Inf(1)
+		for i := range t.Trace.Spans {
+			if s := &t.Trace.Spans[i]; s.Service == service {
+				best = min(best, math.Abs(s.Duration.Seconds()-typical))
+			}
+		}
+		return best
+	}
+	var chosen *spans.Tree
+	for _, t := range w.trees.slow {
+		if chosen == nil || distance(t) < distance(chosen) {
+			chosen = t
+		}
+	}
+	if chosen != nil {
+		w.addSearchHop(chosen, "no exemplar led to it: same service, window and duration")
+	}
+	return chosen
+}
+
+func (w *walk) addSearchHop(chosen *spans.Tree, note string) {
+	w.found.Hops = append(w.found.Hops, Hop{
+		From: "anomaly", To: "trace", Join: ByServiceTime, ID: string(chosen.Trace.ID), Note: note,
+		Evidence: &Evidence{
+			Backend: sources.Jaeger, Query: w.lastSearch.String(), Window: w.lastSearch.Window,
+			URL: w.set.Traces.SearchLink(w.lastSearch),
+		},
+	})
+}
+
+// blame finds the span where the time or the error is, and keeps the trace.
+func (w *walk) blame(primary *measured, chosen *spans.Tree) {
+	w.tree = chosen
+	span := spans.None
+	if primary != nil && primary.question.Signal == survey.Errors {
+		span = chosen.ErrorOrigin()
+	}
+	slow := w.trees.slow
+	if !slices.ContainsFunc(slow, func(t *spans.Tree) bool { return t.Trace.ID == chosen.Trace.ID }) {
+		slow = append(slices.Clone(slow), chosen)
+	}
+	w.trees.slow = slow
+	w.shares = spans.Compare(slow, w.trees.normal)
+	if span == spans.None {
+		for _, share := range w.shares {
+			if span = chosen.Longest(share.Key); span != spans.None {
+				break
+			}
+		}
+	}
+	w.blamed = span
+	trace := FromTree(chosen)
+	trace.URL = w.set.Traces.Link(chosen.Trace.ID, "")
+	if span != spans.None {
+		trace.Blamed = chosen.Span(span).ID
+		w.found.Hops = append(w.found.Hops, Hop{
+			From: "trace", To: "span", Join: BySpanID, ID: string(trace.Blamed), Note: "on the critical path of the trace",
+			Evidence: &Evidence{
+				Backend: sources.Jaeger, Query: "trace " + string(chosen.Trace.ID),
+				Window: chosen.Trace.Window(), URL: w.set.Traces.Link(chosen.Trace.ID, trace.Blamed),
+			},
+		})
+	}
+	w.found.Trace = &trace
+}
+
+func withoutName(labels sources.Labels) sources.Labels {
+	kept := make(sources.Labels, len(labels))
+	for name, value := range labels {
+		if name != "__name__" {
+			kept[name] = value
+		}
+	}
+	return kept
+}
+
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

@@ -1,0 +1,112 @@
+package correlate
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"obs/correlate/anomaly"
+	"obs/correlate/spans"
+	"obs/correlate/survey"
+	"obs/sources"
+)
+
+// Step is a part of the work as it starts and as it ends.
+type Step struct {
+	Name string // survey, traces, trace, records, conclude
+	Done bool
+	Text string // what is being done, or what came of it
+}
+
+// Observer is told of each step. It may be called from several goroutines, and must
+// not block. A nil Observer is told nothing.
+type Observer func(Step)
+
+// Question is what a triage is asked.
+type Question struct {
+	Window   sources.Window
+	Baseline sources.Window
+	Services []string // look only at these; at all when empty
+}
+
+// Bounds of the walk. Each keeps an answer small enough to be read, and the number of
+// queries of a triage from growing with what it looks at.
+const (
+	cohortSize      = 20   // traces fetched for each side of a comparison
+	exemplarChecks  = 4    // exemplars whose trace is asked for before searching instead
+	recordLimit     = 1000 // log records of one trace in a triage
+	surveyedTraces  = 10   // services that are searched when no metric points at one
+	failingSearches = 100  // recent traces among which failing ones are looked for
+	// recordSlack is how far from its trace's own time a record may stand: clocks differ,
+	// and work is logged after its span has ended.
+	recordSlack = time.Minute
+)
+
+// walk is one triage under way.
+type walk struct {
+	set      sources.Set
+	question Question
+	observe  Observer
+	found    *Case
+
+	measured []measured
+	over     time.Duration // the window of rates
+	trees    cohorts
+	tree     *spans.Tree // of the chosen trace
+	blamed   int         // its span to blame, spans.None without one
+	shares   []spans.Share
+	// lastSearch is the search that brought the cohort.
+	lastSearch sources.TraceQuery
+
+	mu sync.Mutex
+}
+
+// measured is one series of one service, judged.
+type measured struct {
+	service   string
+	operation string
+	question  *survey.Question
+	labels    sources.Labels // of the series, to narrow the question by
+	departure anomaly.Departure
+	query     string // narrowed to this series
+	step      time.Duration
+}
+
+type cohorts struct{ slow, normal []*spans.Tree }
+
+// Triage walks from what moved in the window to the records that explain it. It always
+// returns a case: what a backend did not give stands in Missing, and a context that
+// ends leaves what was found until then.
+func Triage(ctx context.Context, set sources.Set, question Question, observe Observer) *Case {
+	if observe == nil {
+		observe = func(Step) {}
+	}
+	w := &walk{set: set, question: question, observe: observe, found: NewCase(question.Window), blamed: spans.None}
+	baseline := question.Baseline
+	w.found.Baseline = &baseline
+	w.found.Answers = &Answers{}
+
+	primary := w.survey(ctx)
+	primary = w.toTrace(ctx, primary)
+	w.toRecords(ctx, primary)
+	w.conclude(primary)
+
+	if err := ctx.Err(); err != nil {
+		w.found.interrupted(err)
+	}
+	w.found.keepQueries(set.Ledger)
+	return w.found
+}
+
+// begin tells the observer that a step starts, and returns how to tell that it ended.
+func (w *walk) begin(name, doing string) func(result string) {
+	w.observe(Step{Name: name, Text: doing})
+	return func(result string) { w.observe(Step{Name: name, Done: true, Text: result}) }
+}
+
+// failed notes a failure from any goroutine.
+func (w *walk) failed(backend sources.Backend, part string, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.found.missingError(backend, part, err)
+}

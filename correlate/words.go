@@ -1,0 +1,133 @@
+package correlate
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"obs/correlate/anomaly"
+	"obs/correlate/survey"
+)
+
+// describe says an anomaly in one sentence.
+func describe(a *Anomaly) string {
+	subject := a.Service
+	if a.Operation != "" {
+		subject += " " + a.Operation
+	}
+	what := a.Metric
+	switch survey.Signal(a.Signal) {
+	case survey.Latency:
+		what = fmt.Sprintf("p%.0f", survey.Quantile*100)
+		if a.Guessed {
+			what = "latency (" + a.Metric + ")"
+		}
+	case survey.Errors:
+		what = "error ratio"
+		if a.Guessed {
+			what = a.Metric
+		}
+	case survey.Traffic:
+		what = "request rate"
+		if a.Guessed {
+			what = a.Metric
+		}
+	}
+	verb := "went from"
+	switch anomaly.Direction(a.Direction) {
+	case anomaly.Up:
+		verb = "rose from"
+	case anomaly.Down:
+		verb = "fell from"
+	}
+	text := fmt.Sprintf("%s %s %s %s to %s", subject, what, verb, Quantity(a.BaselineValue, a.Unit), Quantity(a.WindowValue, a.Unit))
+	if factor := Factor(a.BaselineValue, a.WindowValue); factor != "" {
+		text += " (" + factor + ")"
+	}
+	if !a.Onset.IsZero() {
+		text += " since " + Clock(a.Onset)
+	}
+	return text
+}
+
+// Factor says how many times larger or smaller a value became: "5.2x", or nothing
+// where the ratio says little.
+func Factor(from, to float64) string {
+	if from <= 0 || to <= 0 {
+		return ""
+	}
+	ratio := to / from
+	switch {
+	case ratio >= 10:
+		return fmt.Sprintf("%.0fx", ratio)
+	case ratio >= 1.1:
+		return fmt.Sprintf("%.1fx", ratio)
+	case ratio <= 0.9:
+		return fmt.Sprintf("%.2gx", ratio)
+	}
+	return ""
+}
+
+// Quantity renders a value in its unit as a person would write it: three significant
+// digits, seconds as 4.02 s, 12.5 ms or 3m20s, ratios as percent.
+func Quantity(value float64, unit string) string {
+	if math.IsNaN(value) {
+		return "nothing"
+	}
+	switch unit {
+	case survey.Seconds:
+		return Seconds(value)
+	case survey.Ratio:
+		return significant(value*100) + " %"
+	case "":
+		return significant(value)
+	}
+	return significant(value) + " " + unit
+}
+
+// Seconds renders a duration in seconds.
+func Seconds(s float64) string {
+	size := math.Abs(s)
+	switch {
+	case size == 0:
+		return "0 s"
+	case size < 1e-3:
+		return significant(s*1e6) + " µs"
+	case size < 1:
+		return significant(s*1e3) + " ms"
+	case size < 100:
+		return significant(s) + " s"
+	}
+	return time.Duration(s * float64(time.Second)).Round(time.Second).String()
+}
+
+// Clock renders a moment of the day, in UTC.
+func Clock(t time.Time) string { return t.UTC().Format("15:04:05") }
+
+func significant(v float64) string {
+	switch size := math.Abs(v); {
+	case size == 0:
+		return "0"
+	case size >= 100:
+		return strconv.FormatFloat(v, 'f', 0, 64)
+	case size >= 10:
+		return strconv.FormatFloat(v, 'f', 1, 64)
+	case size >= 0.01:
+		return strconv.FormatFloat(v, 'f', 2, 64)
+	}
+	return strconv.FormatFloat(v, 'g', 2, 64)
+}
+
+// counted renders a number with its noun: "1 trace", "4 traces", "2 anomalies".
+func counted(n int, noun string) string {
+	if n != 1 && noun != "series" {
+		if stem, ok := strings.CutSuffix(noun, "y"); ok {
+			noun = stem + "ies"
+		} else {
+			noun += "s"
+		}
+	}
+	return strconv.Itoa(n) + " " + noun
+}

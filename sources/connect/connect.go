@@ -1,0 +1,128 @@
+// Package connect turns what a person configured, by flags and by environment, into
+// opened sources.
+//
+// It is the one place that knows all backends: a new one is a package beside the others
+// and a line here. It sends nothing; whether an address answers shows with the first
+// query.
+package connect
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"obs/sources"
+	"obs/sources/jaeger"
+	"obs/sources/loki"
+	"obs/sources/prometheus"
+	"obs/sources/transport"
+)
+
+// Options are what was configured. A flag wins over the environment.
+type Options struct {
+	PrometheusURL, LokiURL, JaegerURL string // from the flags; empty when not given
+	// Getenv reads the environment; os.Getenv when nil.
+	Getenv func(string) string
+	// ReadFile reads a file that holds a secret; os.ReadFile when nil.
+	ReadFile func(string) ([]byte, error)
+	Ledger   *sources.Ledger
+	Timeout  time.Duration // of one attempt; transport's default when 0
+}
+
+// NotConfiguredError tells that there is no address of any backend.
+type NotConfiguredError struct{}
+
+func (NotConfiguredError) Error() string { return "no backend is configured" }
+
+// Hint says what to do about it.
+func (NotConfiguredError) Hint() string {
+	return "set PROMETHEUS_URL, LOKI_URL (or LOKI_ADDR) and JAEGER_URL, or give --prometheus-url, --loki-url and --jaeger-url; any one of them will do"
+}
+
+// Open checks the addresses and returns what can be read from. A backend without an
+// address is left nil; that all three are is a NotConfiguredError.
+func Open(o Options) (sources.Set, error) {
+	if o.Getenv == nil {
+		o.Getenv = os.Getenv
+	}
+	if o.ReadFile == nil {
+		o.ReadFile = os.ReadFile
+	}
+	if o.Ledger == nil {
+		o.Ledger = &sources.Ledger{}
+	}
+	set := sources.Set{Ledger: o.Ledger}
+	if address, origin := o.address(o.PrometheusURL, "--prometheus-url", "PROMETHEUS_URL"); address != "" {
+		client, err := o.client(sources.Prometheus, address, origin, transport.Credentials{}, prometheus.Explain)
+		if err != nil {
+			return sources.Set{}, err
+		}
+		if set.Metrics, err = prometheus.New(client, o.Ledger); err != nil {
+			return sources.Set{}, err
+		}
+	}
+	if address, origin := o.address(o.LokiURL, "--loki-url", "LOKI_URL", "LOKI_ADDR"); address != "" {
+		credentials, err := o.lokiCredentials()
+		if err != nil {
+			return sources.Set{}, err
+		}
+		client, err := o.client(sources.Loki, address, origin, credentials, loki.Explain)
+		if err != nil {
+			return sources.Set{}, err
+		}
+		set.Logs = loki.New(client, o.Ledger)
+	}
+	if address, origin := o.address(o.JaegerURL, "--jaeger-url", "JAEGER_URL"); address != "" {
+		client, err := o.client(sources.Jaeger, address, origin, transport.Credentials{}, jaeger.Explain)
+		if err != nil {
+			return sources.Set{}, err
+		}
+		set.Traces = jaeger.New(client, o.Ledger)
+	}
+	if set.Metrics == nil && set.Logs == nil && set.Traces == nil {
+		return sources.Set{}, NotConfiguredError{}
+	}
+	return set, nil
+}
+
+// address is the flag's value, or that of the first variable that is set, with where it
+// was found.
+func (o *Options) address(given, flag string, variables ...string) (address, origin string) {
+	if given != "" {
+		return given, flag
+	}
+	for _, name := range variables {
+		if value := o.Getenv(name); value != "" {
+			return value, name
+		}
+	}
+	return "", ""
+}
+
+func (o *Options) client(b sources.Backend, address, origin string, credentials transport.Credentials, explain func(int, []byte) string) (*transport.Client, error) {
+	return transport.New(transport.Options{
+		Backend: b, URL: address, Origin: origin, Credentials: credentials, Explain: explain, Timeout: o.Timeout,
+	})
+}
+
+// lokiCredentials reads the variables that logcli reads too.
+func (o *Options) lokiCredentials() (transport.Credentials, error) {
+	c := transport.Credentials{
+		Username:    o.Getenv("LOKI_USERNAME"),
+		Password:    o.Getenv("LOKI_PASSWORD"),
+		BearerToken: o.Getenv("LOKI_BEARER_TOKEN"),
+		Headers:     map[string]string{},
+	}
+	if file := o.Getenv("LOKI_BEARER_TOKEN_FILE"); file != "" && c.BearerToken == "" {
+		token, err := o.ReadFile(file)
+		if err != nil {
+			return c, fmt.Errorf("LOKI_BEARER_TOKEN_FILE: %w", err)
+		}
+		c.BearerToken = strings.TrimSpace(string(token))
+	}
+	if tenant := o.Getenv("LOKI_ORG_ID"); tenant != "" {
+		c.Headers["X-Scope-OrgID"] = tenant
+	}
+	return c, nil
+}

@@ -1,0 +1,152 @@
+package sources
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Query is one question put to a backend, as the case lists it.
+type Query struct {
+	Backend  Backend
+	Text     string // PromQL, LogQL, or the path and parameters of a trace request
+	Window   Window // zero where the question has none
+	Status   string // running, ok, empty, or failed
+	Error    string // why it failed
+	Started  time.Time
+	Duration time.Duration
+	Bytes    int64 // of the answer's body as read, all attempts together
+	Records  int   // series, traces, log records or names in the answer
+	Attempts int   // 1 plus the number of retries
+}
+
+// The states of a Query.
+const (
+	QueryRunning = "running"
+	QueryOK      = "ok"
+	QueryEmpty   = "empty"
+	QueryFailed  = "failed"
+)
+
+// Ledger keeps every query that a run sends, and tells an observer of each as it
+// starts and ends. The zero value is ready; it is safe for concurrent use.
+type Ledger struct {
+	// Observe is called as a query starts and as it ends, from the goroutine that
+	// asks. It must not block. Set it before the first query.
+	Observe func(Query)
+	// Now is the clock; time.Now when nil.
+	Now func() time.Time
+
+	mu      sync.Mutex
+	queries []*Query
+}
+
+// Queries is a copy of all queries so far, in the order of sending.
+func (l *Ledger) Queries() []Query {
+	if l == nil {
+		return nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	all := make([]Query, len(l.queries))
+	for i, q := range l.queries {
+		all[i] = *q
+	}
+	return all
+}
+
+// Call is a query under way.
+type Call struct {
+	ledger   *Ledger
+	query    *Query
+	bytes    atomic.Int64
+	attempts atomic.Int64
+}
+
+type callKey struct{}
+
+// Start notes a query as running. The context it returns carries the call, so that
+// the transport can count bytes and attempts. Each Start wants one End. A nil ledger
+// keeps nothing, but its calls count all the same.
+func (l *Ledger) Start(ctx context.Context, backend Backend, text string, w Window) (context.Context, *Call) {
+	call := &Call{ledger: l, query: &Query{Backend: backend, Text: text, Window: w, Status: QueryRunning}}
+	if l != nil {
+		call.query.Started = l.now()
+		l.mu.Lock()
+		l.queries = append(l.queries, call.query)
+		started := *call.query
+		l.mu.Unlock()
+		l.tell(started)
+	}
+	return context.WithValue(ctx, callKey{}, call), call
+}
+
+// End notes how the query went. Not found is an answer, and listed as empty.
+func (c *Call) End(records int, err error) {
+	if c.ledger == nil {
+		return
+	}
+	l := c.ledger
+	now := l.now()
+	l.mu.Lock()
+	q := c.query
+	q.Duration = now.Sub(q.Started)
+	q.Bytes = c.bytes.Load()
+	q.Attempts = int(c.attempts.Load())
+	q.Records = records
+	switch {
+	case isNotFound(err):
+		q.Status = QueryEmpty
+	case err != nil:
+		q.Status, q.Error = QueryFailed, err.Error()
+	case records == 0:
+		q.Status = QueryEmpty
+	default:
+		q.Status = QueryOK
+	}
+	ended := *q
+	l.mu.Unlock()
+	l.tell(ended)
+}
+
+// CallFrom is the call that a context carries, or nil.
+func CallFrom(ctx context.Context) *Call {
+	call, _ := ctx.Value(callKey{}).(*Call)
+	return call
+}
+
+// Asked is the text of the query; empty for a nil call.
+func (c *Call) Asked() string {
+	if c == nil {
+		return ""
+	}
+	return c.query.Text
+}
+
+// AddBytes counts bytes of an answer. A nil call ignores it.
+func (c *Call) AddBytes(n int) {
+	if c != nil {
+		c.bytes.Add(int64(n))
+	}
+}
+
+// AddAttempt counts one more try. A nil call ignores it.
+func (c *Call) AddAttempt() {
+	if c != nil {
+		c.attempts.Add(1)
+	}
+}
+
+func (l *Ledger) now() time.Time {
+	if l.Now != nil {
+		return l.Now()
+	}
+	return time.Now()
+}
+
+func (l *Ledger) tell(q Query) {
+	if l.Observe != nil {
+		l.Observe(q)
+	}
+}

@@ -1,0 +1,95 @@
+package loki
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/tidwall/gjson"
+
+	"obs/sources"
+)
+
+// Explain takes the message out of a refusal: Loki writes plain text, the gateways in
+// front of it JSON objects of several kinds. It returns nothing where the whole text is
+// the message.
+func Explain(_ int, body []byte) string {
+	if !json.Valid(body) {
+		return ""
+	}
+	for _, message := range gjson.GetManyBytes(body, "message", "error", "error.message", "detail") {
+		if message.Type == gjson.String && message.Str != "" {
+			return message.Str
+		}
+	}
+	return ""
+}
+
+// advice is what to do about refusals that say these words.
+var advice = []struct{ words, hint string }{
+	{"no org id", "this Loki has several tenants: name one with LOKI_ORG_ID, which is sent as X-Scope-OrgID"},
+	{"query time range exceeds the limit", "ask for a shorter window: the server's max_query_length bounds it"},
+	{"max_query_lookback", "ask for a later window: the server's max_query_lookback bounds it"},
+	{"too many outstanding requests", "the server's queue for this tenant is full: try again in a while, or with a shorter window"},
+	{"maximum resolution", "ask for a longer step or a shorter window"},
+	{"maximum number of series", "group by fewer labels, or select fewer streams"},
+	{"at least one regexp or equality matcher", "name a label that the streams must have, such as service_name"},
+}
+
+// advise makes the error of a request tell what to do about it in the case of Loki.
+func (c *Client) advise(ctx context.Context, q question, err error) error {
+	failure := (*sources.Error)(nil)
+	if !errors.As(err, &failure) {
+		return err
+	}
+	if failure.Status == http.StatusNotFound {
+		if q.missing != "" {
+			failure.Hint = q.missing
+			return failure
+		}
+		// Every Loki has the endpoint, so this is none, or it lives below another path.
+		mistaken := c.client.Failure(ctx, sources.ErrNotThisAPI, nil)
+		mistaken.Status, mistaken.Detail = failure.Status, failure.Detail
+		return mistaken
+	}
+	for _, a := range advice {
+		if strings.Contains(failure.Detail, a.words) {
+			failure.Hint = a.hint
+			break
+		}
+	}
+	return failure
+}
+
+// withLines asks for up to want lines, as many as the server gives at once. Where it
+// says that it gives fewer, they are asked for anew, and so from then on.
+func (c *Client) withLines(want int, ask func(lines int) error) error {
+	lines := min(want, int(c.lines.Load()))
+	err := ask(lines)
+	if allowed, ok := allowedLines(err, lines); ok {
+		c.lines.Store(int64(allowed))
+		err = ask(allowed)
+	}
+	return err
+}
+
+var limitExceeded = regexp.MustCompile(`^max entries limit per query exceeded, .*\([0-9]+ > ([0-9]+)\)`)
+
+// allowedLines is how many lines the server gives at once, if err says that it was
+// asked for more than that.
+func allowedLines(err error, asked int) (lines int, ok bool) {
+	failure := (*sources.Error)(nil)
+	if !errors.As(err, &failure) {
+		return 0, false
+	}
+	said := limitExceeded.FindStringSubmatch(failure.Detail)
+	if said == nil {
+		return 0, false
+	}
+	lines, err = strconv.Atoi(said[1])
+	return lines, err == nil && lines > 0 && lines < asked
+}

@@ -1,0 +1,260 @@
+// Package transport is how every request of obs reaches a backend: one client that
+// adds credentials, bounds time and bytes, retries what is worth retrying, counts
+// what was read, and turns each way to fail into a *sources.Error that says what to do.
+//
+// It knows HTTP and nothing of any backend's API; what an answer means is decided in
+// the package of that backend.
+package transport
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"obs/sources"
+)
+
+// Bounds that hold where Options leave them open.
+const (
+	DefaultTimeout     = 30 * time.Second // of one attempt
+	DefaultMaxBytes    = 128 << 20        // of one answer
+	DefaultRetries     = 3                // after the first attempt
+	DefaultConcurrency = 6                // requests under way at once
+	maxRetryAfter      = 10 * time.Second // a server that wants a longer wait is given up at once
+	firstBackoff       = 200 * time.Millisecond
+	maxRedirects       = 5
+)
+
+// Options say where a backend is and how it is asked.
+type Options struct {
+	Backend sources.Backend
+	// URL is the base address, http or https, with a path prefix if there is one.
+	// User and password in it are taken out and sent as basic authentication.
+	URL string
+	// Origin tells where the address comes from, for hints: "--loki-url", "LOKI_URL".
+	Origin      string
+	Credentials Credentials
+	Timeout     time.Duration
+	MaxBytes    int64
+	// Retries after the first attempt; negative for none.
+	Retries     int
+	Concurrency int
+	// Base sends the requests; a transport of its own when nil.
+	Base http.RoundTripper
+	// Explain takes the message out of the body of a refusal, in the way of the
+	// backend's API; the body's text is used when nil or when it returns nothing.
+	Explain func(status int, body []byte) string
+	// Final tells a refusal that would come again, whatever its status says: it is
+	// not worth another attempt. None is when nil.
+	Final func(status int, body []byte) bool
+	// Sleep waits between attempts; tests bring their own.
+	Sleep func(context.Context, time.Duration) error
+}
+
+// Client sends requests to one backend. It is safe for concurrent use.
+type Client struct {
+	options Options
+	base    *url.URL // without credentials
+	secrets *strings.Replacer
+	http    *http.Client
+	slots   chan struct{}
+}
+
+// New checks the address and returns a client for it. Nothing is sent yet.
+func New(o Options) (*Client, error) {
+	base, err := parseBase(&o)
+	if err != nil {
+		return nil, &sources.Error{
+			Backend: o.Backend, URL: Redact(o.URL), Kind: sources.ErrNotThisAPI, Detail: err.Error(),
+			Hint: fmt.Sprintf("give %s as http://host:port", cmp.Or(o.Origin, "the address")),
+		}
+	}
+	o.Timeout = cmp.Or(o.Timeout, DefaultTimeout)
+	o.MaxBytes = cmp.Or(o.MaxBytes, int64(DefaultMaxBytes))
+	o.Concurrency = cmp.Or(o.Concurrency, DefaultConcurrency)
+	o.Retries = cmp.Or(o.Retries, DefaultRetries)
+	if o.Sleep == nil {
+		o.Sleep = sleep
+	}
+	if o.Base == nil {
+		shared := http.DefaultTransport.(*http.Transport).Clone()
+		shared.MaxIdleConnsPerHost = o.Concurrency
+		o.Base = shared
+	}
+	return &Client{
+		options: o,
+		base:    base,
+		secrets: o.Credentials.secrets(),
+		slots:   make(chan struct{}, o.Concurrency),
+		http: &http.Client{
+			Transport:     &authorizer{next: o.Base, base: base, credentials: o.Credentials},
+			CheckRedirect: checkRedirect,
+		},
+	}, nil
+}
+
+// checkRedirect follows a few redirects, but none that makes a GET of a POST: the
+// parameters would be lost with the body, and the answer be one to another question.
+func checkRedirect(request *http.Request, via []*http.Request) error {
+	if request.Method != via[0].Method || len(via) > maxRedirects {
+		return http.ErrUseLastResponse
+	}
+	return nil
+}
+
+func parseBase(o *Options) (*url.URL, error) {
+	base, err := url.Parse(strings.TrimSpace(o.URL))
+	switch {
+	case err != nil:
+		return nil, errors.New("not an address")
+	case base.Scheme != "http" && base.Scheme != "https":
+		return nil, errors.New("the address must begin with http:// or https://")
+	case base.Host == "":
+		return nil, errors.New("the address names no host")
+	}
+	if base.User != nil {
+		password, _ := base.User.Password()
+		o.Credentials.Username = cmp.Or(o.Credentials.Username, base.User.Username())
+		o.Credentials.Password = cmp.Or(o.Credentials.Password, password)
+		base.User = nil
+	}
+	base.Path = strings.TrimRight(base.Path, "/")
+	base.RawQuery, base.Fragment = "", ""
+	return base, nil
+}
+
+// URL is the address of a path below the base, with parameters.
+func (c *Client) URL(path string, params url.Values) *url.URL {
+	u := c.base.JoinPath(path)
+	u.RawQuery = params.Encode()
+	return u
+}
+
+// Base is the backend's address as text, without credentials.
+func (c *Client) Base() string { return c.base.String() }
+
+// Get fetches a path below the base and returns the body of a 2xx answer. Anything
+// else is a *sources.Error; header may be nil.
+func (c *Client) Get(ctx context.Context, path string, params url.Values, header http.Header) ([]byte, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.URL(path, params).String(), nil)
+	if err != nil {
+		return nil, c.Failure(ctx, sources.ErrBadQuery, err)
+	}
+	for name, values := range header {
+		request.Header[name] = values
+	}
+	_, body, err := c.Do(request)
+	return body, err
+}
+
+// Do sends a request, which must be safe to repeat, and reads the whole answer. The
+// response is returned beside an error too when there was one, its body read.
+func (c *Client) Do(request *http.Request) (*http.Response, []byte, error) {
+	ctx := request.Context()
+	select {
+	case c.slots <- struct{}{}:
+		defer func() { <-c.slots }()
+	case <-ctx.Done():
+		return nil, nil, c.ended(ctx)
+	}
+	for attempt := 0; ; attempt++ {
+		sources.CallFrom(ctx).AddAttempt()
+		response, body, err := c.once(request, attempt)
+		wait, again := c.worthRetrying(response, body, err, attempt)
+		if !again || ctx.Err() != nil {
+			if err == nil {
+				err = c.judge(ctx, response, body)
+			}
+			return response, body, err
+		}
+		if err := c.options.Sleep(ctx, wait); err != nil {
+			return response, body, c.ended(ctx)
+		}
+	}
+}
+
+// once is a single attempt. It returns a response of any status with its body, or
+// a *sources.Error when there is none.
+func (c *Client) once(request *http.Request, attempt int) (*http.Response, []byte, error) {
+	parent := request.Context()
+	ctx, cancel := context.WithTimeout(parent, c.options.Timeout)
+	defer cancel()
+	request = request.Clone(ctx)
+	if attempt > 0 && request.GetBody != nil {
+		body, err := request.GetBody()
+		if err != nil {
+			return nil, nil, c.Failure(parent, sources.ErrBadQuery, err)
+		}
+		request.Body = body
+	}
+	response, err := c.http.Do(request)
+	if err != nil {
+		return nil, nil, c.networkFailure(parent, err)
+	}
+	defer func() { _ = response.Body.Close() }() // all that matters was read, or has failed already
+	body, err := io.ReadAll(io.LimitReader(response.Body, c.options.MaxBytes+1))
+	sources.CallFrom(parent).AddBytes(len(body))
+	if err != nil {
+		return nil, nil, c.networkFailure(parent, err)
+	}
+	if int64(len(body)) > c.options.MaxBytes {
+		return response, nil, c.Failure(parent, sources.ErrTooLarge,
+			fmt.Errorf("more than %.3g MiB", float64(c.options.MaxBytes)/(1<<20)))
+	}
+	return response, body, nil
+}
+
+// worthRetrying tells whether another attempt may do better, and after which wait.
+func (c *Client) worthRetrying(response *http.Response, body []byte, err error, attempt int) (time.Duration, bool) {
+	if attempt >= c.options.Retries {
+		return 0, false
+	}
+	backoff := firstBackoff << attempt
+	// Half of it by chance, so that several clients do not come back at the same moment.
+	backoff = backoff/2 + rand.N(backoff/2) //nolint:gosec // spreading load needs no secrecy
+	if err != nil {
+		return backoff, isConnectionReset(err)
+	}
+	switch response.StatusCode {
+	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable:
+		if c.options.Final != nil && c.options.Final(response.StatusCode, body) {
+			return 0, false
+		}
+		if asked, given := retryAfter(response); given {
+			return asked, asked <= maxRetryAfter
+		}
+		return backoff, true
+	}
+	return 0, false
+}
+
+// retryAfter reads the header in either of its forms (RFC 9110, section 10.2.3).
+func retryAfter(response *http.Response) (wait time.Duration, given bool) {
+	value := response.Header.Get("Retry-After")
+	if seconds, err := strconv.ParseUint(value, 10, 31); err == nil || errors.Is(err, strconv.ErrRange) {
+		return time.Duration(seconds) * time.Second, true
+	}
+	if at, err := http.ParseTime(value); err == nil {
+		return max(0, time.Until(at)), true
+	}
+	return 0, false
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
