@@ -174,19 +174,12 @@ const moreOften = 0.3
 
 // answerDependency says which dependency fails, as opposed to being slow.
 func (w *walk) answerDependency(primary *measured) {
-	if w.tree == nil || w.found.Trace == nil {
+	if w.failure != nil {
+		id := w.found.AddFinding(w.failure.String(), w.evidenceOfFailure()...)
+		w.found.Answers.FailingDependency = Answer{Text: sentence(w.failure.String()), Findings: []string{id}}
 		return
 	}
-	if primary != nil && primary.question.Signal == survey.Errors && w.blamed != spans.None && w.tree.Span(w.blamed).Failed() {
-		span := w.tree.Span(w.blamed)
-		text := fmt.Sprintf("%s %s fails, and none of its own calls does", span.Service, span.Operation)
-		if span.StatusMessage != "" {
-			text += fmt.Sprintf(": %q", Shorten(span.StatusMessage))
-		} else if said := eventText(span); said != "" {
-			text += fmt.Sprintf(": %q", said)
-		}
-		id := w.found.AddFinding(text, w.traceEvidence())
-		w.found.Answers.FailingDependency = Answer{Text: sentence(text), Findings: []string{id}}
+	if w.tree == nil || w.found.Trace == nil {
 		return
 	}
 	failing, share, normal := w.newFailure()
@@ -199,7 +192,7 @@ func (w *walk) answerDependency(primary *measured) {
 		w.found.Answers.FailingDependency = Answer{Text: sentence(text), Findings: []string{id}}
 		return
 	}
-	if w.blamed == spans.None || primary == nil {
+	if w.blamed == spans.None || primary == nil || w.worstErrors() != nil {
 		return
 	}
 	if span := w.tree.Span(w.blamed); span.Service != primary.service {
@@ -313,16 +306,22 @@ func (w *walk) rankSuspects() {
 	for service, strength := range strongest {
 		suspect(service).Score += weightMetric * strength
 	}
-	if key, _, _ := w.newFailure(); key != (spans.Key{}) {
+	switch key, _, _ := w.newFailure(); {
+	case w.failure != nil:
+		s := suspect(w.failure.origin.Service)
+		weight := weightFailing
+		if total == 0 {
+			weight += weightTime // the request is not slow: where it fails is all there is
+		}
+		s.Score += weight * float64(w.failure.traces) / float64(w.failure.of)
+		s.Findings = append(s.Findings, w.found.Answers.FailingDependency.Findings...)
+	case key != (spans.Key{}):
 		suspect(key.Service).Score += weightFailing
 	}
 	if w.tree != nil && w.blamed != spans.None {
 		s := suspect(w.tree.Span(w.blamed).Service)
 		s.Operation = w.tree.Span(w.blamed).Operation
 		s.Findings = append(s.Findings, w.found.Answers.WhereTimeGoes.Findings...)
-		if span := w.tree.Span(w.blamed); span.Failed() && total == 0 {
-			s.Score += weightTime
-		}
 	}
 	var ranked []Suspect
 	for _, s := range scores {

@@ -34,8 +34,14 @@ func traceSearch(id sources.TraceID) search {
 		pattern: ident.TracePattern(id),
 		holds:   func(r sources.Record) bool { return ident.Mentions(r.Line, id) },
 	}
+	// Equality, and not a pattern, is what Loki can look up without reading every record.
 	for _, name := range ident.TraceFields {
-		s.field = append(s.field, sources.Matcher{Name: name, Op: sources.MatchRegexp, Value: "(?i)0*" + id.Short()})
+		s.field = append(s.field, sources.Matcher{Name: name, Op: sources.Equal, Value: string(id)})
+		if short := id.Short(); len(short) <= 16 {
+			// A 64-bit ID is logged with 16 digits, and by some tools with fewer.
+			padded, _ := sources.ParseSpanID(short)
+			s.field = append(s.field, sources.Matcher{Name: name, Op: sources.Equal, Value: string(padded)})
+		}
 	}
 	return s
 }

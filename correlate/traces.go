@@ -192,7 +192,10 @@ func (w *walk) findTrace(ctx context.Context, primary *measured, exemplars []exe
 		return chosen, err
 	}
 	if primary.question.Signal == survey.Errors {
-		err = w.searchFailing(ctx, service, primary)
+		w.trees.slow, err = w.searchFailing(ctx, service, primary)
+		if w.failure != nil {
+			w.searched(w.failure.query)
+		}
 	} else {
 		err = w.searchCohorts(ctx, service, primary)
 	}
@@ -317,33 +320,6 @@ func sameEntry(trees, others []*spans.Tree) []*spans.Tree {
 	return slices.DeleteFunc(slices.Clone(trees), func(t *spans.Tree) bool {
 		return t.Main == spans.None || spans.KeyOf(t.Span(t.Main)) != most
 	})
-}
-
-// searchFailing fetches traces of the window in which the service failed, and some of
-// the baseline in which it did not.
-func (w *walk) searchFailing(ctx context.Context, service string, primary *measured) error {
-	all := sources.TraceQuery{Service: service, Operation: primary.operation, Window: w.question.Window, Limit: cohortSize}
-	marked := all
-	marked.Attributes = sources.Attributes{{Key: "error", Value: "true"}}
-	trees, err := w.searchTrees(ctx, marked)
-	if err != nil {
-		return err
-	}
-	query := marked
-	if len(trees) == 0 {
-		// Not every storage can search for errors; some recent traces can be looked through.
-		query = all
-		query.Limit = failingSearches
-		if trees, err = w.searchTrees(ctx, query); err != nil {
-			return err
-		}
-	}
-	fails := func(t *spans.Tree) bool {
-		return slices.ContainsFunc(t.Trace.Spans, func(s sources.Span) bool { return s.Service == service && s.Failed() })
-	}
-	w.trees.slow = slices.DeleteFunc(trees, func(t *spans.Tree) bool { return !fails(t) })
-	w.searched(query)
-	return nil
 }
 
 func (w *walk) searchTrees(ctx context.Context, q sources.TraceQuery) ([]*spans.Tree, error) {

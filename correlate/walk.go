@@ -55,6 +55,7 @@ type walk struct {
 	tree     *spans.Tree // of the chosen trace
 	blamed   int         // its span to blame, spans.None without one
 	shares   []spans.Share
+	failure  *failure // nil unless failing requests were looked at and found
 	// lastSearch is the search that brought the cohort.
 	lastSearch sources.TraceQuery
 
@@ -88,6 +89,7 @@ func Triage(ctx context.Context, set sources.Set, question Question, observe Obs
 
 	primary := w.survey(ctx)
 	primary = w.toTrace(ctx, primary)
+	w.lookForFailure(ctx, primary)
 	w.toRecords(ctx, primary)
 	w.conclude(primary)
 

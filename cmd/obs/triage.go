@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -49,6 +50,10 @@ func runTriage(ctx context.Context, o *triageOptions, w world) error {
 	baseline, err := o.baselineOf(window, now)
 	if err != nil {
 		return err
+	}
+	window, cut := outside(window, baseline)
+	if cut {
+		_, _ = fmt.Fprintf(w.err, "obs: the baseline reaches into the window, which therefore begins where the baseline ends, at %s\n", stamp(window.From))
 	}
 	set, err := o.open(w)
 	if err != nil {

@@ -99,10 +99,19 @@ func (f *windowFlags) baselineOf(w sources.Window, now time.Time) (sources.Windo
 	switch {
 	case !b.From.Before(b.To):
 		return b, usage(fmt.Errorf("the baseline is empty: it would go from %s to %s", stamp(b.From), stamp(b.To)), hint)
-	case b.From.Before(w.To) && w.From.Before(b.To):
-		return b, usage(fmt.Errorf("the baseline %s overlaps the window %s", b, w), "compare with a time outside the window, or with an offset no shorter than it")
+	case !b.To.Before(w.To) && b.From.Before(w.To):
+		return b, usage(fmt.Errorf("the baseline %s leaves nothing of the window %s to compare with it", b, w), "compare with a time before the window, or with an offset no shorter than it")
 	}
 	return b, nil
+}
+
+// outside is the part of the window after the baseline, and whether that is less than
+// all: time that a person calls normal is not under suspicion.
+func outside(w, baseline sources.Window) (sources.Window, bool) {
+	if baseline.To.After(w.From) && baseline.To.Before(w.To) {
+		return sources.Window{From: baseline.To, To: w.To}, true
+	}
+	return w, false
 }
 
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }

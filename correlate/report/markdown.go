@@ -109,7 +109,7 @@ func markdownRecords(p *page, c *correlate.Case) {
 	p.blank()
 	drawn := &page{}
 	for i := range c.Records {
-		drawn.line("%s", recordLine(&c.Records[i], true))
+		drawn.line("%s", recordLine(&c.Records[i]))
 	}
 	fenced(p, drawn.b.String())
 }

@@ -43,7 +43,7 @@ func triageText(p *page, c *correlate.Case) {
 	hops(p, c)
 	if c.Trace != nil && len(c.Trace.Spans) > 0 {
 		traceHeader(p, c.Trace)
-		p.line("  on the critical path, failed, or around the span to blame; all of it: obs trace %s", string(c.Trace.ID))
+		p.line("  the spans that it waited for or that failed; all of it: obs trace %s", string(c.Trace.ID))
 		waterfall(p, c.Trace, nil, notable(c.Trace))
 		p.blank()
 	}
@@ -88,7 +88,7 @@ func lookupText(p *page, c *correlate.Case) {
 		}
 		p.line("%s", title)
 		for i := range left {
-			p.line("  %s", recordLine(&left[i], true))
+			p.line("  %s", recordLine(&left[i]))
 		}
 		p.blank()
 	}
@@ -231,23 +231,9 @@ func records(p *page, c *correlate.Case) {
 		p.line("RECORDS of the trace")
 	}
 	for i := range c.Records {
-		p.line("  %s", recordLine(&c.Records[i], true))
+		p.line("  %s", recordLine(&c.Records[i]))
 	}
 	p.blank()
-}
-
-// recordLine is a record in one line.
-func recordLine(r *correlate.Record, join bool) string {
-	joined := ""
-	if join {
-		joined = "  ← " + string(r.Join)
-		if r.Join.Weak() {
-			joined += " (weak)"
-		}
-	}
-	severity := strings.ToUpper(r.Severity)
-	return fmt.Sprintf("%s %s %s %s%s", r.Time.UTC().Format("15:04:05.000"), pad(severity, 5), pad(r.Service, 12),
-		sources.Printable(r.Line), joined)
 }
 
 func findings(p *page, c *correlate.Case) {

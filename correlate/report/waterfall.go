@@ -32,8 +32,12 @@ func traceHeader(p *page, t *correlate.Trace) {
 	p.line("  began %s   ━ critical path  ─ other time   ✖ failed  ? parent missing", t.Start.UTC().Format("2006-01-02 15:04:05.000 UTC"))
 }
 
-// notable picks the spans that a triage shows: on the critical path, failed, and the
-// parents of those.
+// leastShare of the request's time is what a span must have had on the critical path
+// for a triage to show it.
+const leastShare = 0.01
+
+// notable picks the spans that a triage shows: those that the request waited for,
+// those that failed, and the parents of both.
 func notable(t *correlate.Trace) map[sources.SpanID]bool {
 	parents := make(map[sources.SpanID]sources.SpanID, len(t.Spans))
 	for i := range t.Spans {
@@ -42,7 +46,7 @@ func notable(t *correlate.Trace) map[sources.SpanID]bool {
 	keep := map[sources.SpanID]bool{}
 	for i := range t.Spans {
 		s := &t.Spans[i]
-		if s.CriticalSeconds == 0 && !s.Error && s.ID != t.Blamed {
+		if s.CriticalSeconds <= leastShare*t.DurationSeconds && !s.Error && s.ID != t.Blamed {
 			continue
 		}
 		for id := s.ID; id != "" && !keep[id]; id = parents[id] {
@@ -85,7 +89,7 @@ func waterfall(p *page, t *correlate.Trace, beneath map[sources.SpanID][]correla
 		}
 		if !shown[s.ID] { // spans may share an ID; their records are shown once
 			for j := range beneath[s.ID] {
-				p.line("%s%s", indent, recordLine(&beneath[s.ID][j], true))
+				p.line("%s%s", indent, recordLine(&beneath[s.ID][j]))
 			}
 			if len(beneath[s.ID]) == 0 {
 				for _, e := range s.Events {
@@ -96,7 +100,7 @@ func waterfall(p *page, t *correlate.Trace, beneath map[sources.SpanID][]correla
 		shown[s.ID] = true
 	}
 	if folded > 0 {
-		p.line("  … %d more spans, off the critical path and without errors", folded)
+		p.line("  … %d more spans, which the request hardly waited for and which did not fail", folded)
 	}
 }
 

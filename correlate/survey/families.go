@@ -53,7 +53,7 @@ var families = []family{
 	{
 		name: "OpenTelemetry HTTP server",
 		histograms: []string{
-			"http_server_request_duration_seconds", "http.server.request.duration",
+			"http_server_request_duration_seconds", "http.server.request.duration_seconds", "http.server.request.duration",
 			"http_server_duration_milliseconds", "http_server_duration_seconds", "http_server_duration",
 		},
 		services: []string{"service_name", "service.name", "job"},
@@ -66,8 +66,8 @@ var families = []family{
 	{
 		name: "OpenTelemetry RPC server",
 		histograms: []string{
-			"rpc_server_call_duration_seconds", "rpc.server.call.duration",
-			"rpc_server_duration_milliseconds", "rpc_server_duration_seconds", "rpc_server_duration",
+			"rpc_server_call_duration_seconds", "rpc.server.call.duration_seconds", "rpc.server.call.duration",
+			"rpc_server_duration_milliseconds", "rpc.server.duration_milliseconds", "rpc_server_duration_seconds", "rpc_server_duration",
 		},
 		services: []string{"service_name", "service.name", "job"},
 		failures: []sources.Matcher{

@@ -95,9 +95,9 @@ func decodeRecord(value gjson.Result, sets labelSets) (record sources.Record, er
 	return record, err
 }
 
-// each calls do with every element of an array, until one fails.
+// each calls do with every element of an array, until one fails. A null is an empty one.
 func each(array gjson.Result, do func(gjson.Result) error) error {
-	if !array.IsArray() {
+	if array.Raw != "null" && !array.IsArray() {
 		return fmt.Errorf("%.50q is not a list", array.Raw)
 	}
 	var err error

@@ -28,7 +28,7 @@ func TestDecodeRecordsRefuses(t *testing.T) {
 		"no type":              `{"status":"success","data":{"result":[]}}`,
 		"counts":               `{"status":"success","data":{"resultType":"matrix","result":[]}}`,
 		"no result":            `{"status":"success","data":{"resultType":"streams"}}`,
-		"result of null":       `{"status":"success","data":{"resultType":"streams","result":null}}`,
+		"result of text":       `{"status":"success","data":{"resultType":"streams","result":"null"}}`,
 		"stream without label": `{"status":"success","data":{"resultType":"streams","result":[{"values":[]}]}}`,
 		"no values":            `{"status":"success","data":{"resultType":"streams","result":[{"stream":{}}]}}`,
 		"record of text":       result(`["1"]`),

@@ -39,6 +39,38 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// With labels apart, Loki answers a query that cannot work as it does one that finds
+// nothing. So a query that finds nothing is asked again without.
+func TestQueriesThatCannotWorkAreNotEmpty(t *testing.T) {
+	const invalid = lines + ` |~ "("`
+	client, ledger := open(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.Header.Get("X-Loki-Response-Encoding-Flags") != "" || r.FormValue("query") != invalid:
+			_, _ = w.Write(read(t, "records_none.json"))
+		default:
+			w.WriteHeader(http.StatusBadRequest)
+			_, _ = w.Write(read(t, "error_regexp.txt"))
+		}
+	}))
+	_, err := client.Records(t.Context(), invalid, recorded, 10, false)
+	mustFail(t, err, sources.ErrBadQuery, http.StatusBadRequest, "missing closing )", "")
+	if answer, err := client.Records(t.Context(), lines, recorded, 10, false); err != nil || answer.Truncated {
+		t.Errorf("a query that finds nothing: %v", err)
+	}
+	for i, q := range ledger.Queries() {
+		w, status := recorded, sources.QueryEmpty
+		if i%2 == 1 {
+			w = window(recorded.From, 1)
+		}
+		if i == 1 {
+			status = sources.QueryFailed
+		}
+		if q.Window != w || q.Status != status {
+			t.Errorf("question %d: %+v", i, q)
+		}
+	}
+}
+
 func mustFail(t *testing.T, err, kind error, status int, detail, hint string) {
 	t.Helper()
 	failure := (*sources.Error)(nil)

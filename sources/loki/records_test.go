@@ -102,6 +102,7 @@ func TestRecordsOfOtherForms(t *testing.T) {
 			},
 		},
 		{name: "none", file: "records_none.json"},
+		{name: "null", text: `{"status":"success","data":{"resultType":"streams","result":null}}`},
 		{
 			name: "warning", text: `{"status":"success","warnings":["part \u001b is missing"],"data":{"resultType":"streams","result":[]}}`,
 			warnings: []string{`part \x1b is missing`},

@@ -80,8 +80,6 @@ func (w wire) refine(ctx context.Context, err error, body []byte) error {
 	return failure
 }
 
-var errString = errors.New("the query's result is a string, where numbers are wanted")
-
 // failure makes a *sources.Error of whatever kept a question from being answered.
 func (c *Client) failure(ctx context.Context, q question, err error) error {
 	failure := (*sources.Error)(nil)

@@ -102,8 +102,6 @@ func seriesOf(value model.Value) (series []sources.Series, histograms int, err e
 		}
 	case *model.Scalar:
 		series = []sources.Series{{Labels: sources.Labels{}, Samples: []sources.Sample{sample(value.Timestamp, value.Value)}}}
-	case *model.String:
-		return nil, 0, errString
 	default:
 		return nil, 0, &v1.Error{Type: v1.ErrBadResponse, Msg: "the answer holds no result"}
 	}

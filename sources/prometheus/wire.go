@@ -27,7 +27,10 @@ func (w wire) URL(endpoint string, args map[string]string) *url.URL {
 	return w.http.URL(endpoint, nil)
 }
 
-var errNoEnvelope = errors.New("the answer has no status of success or error")
+var (
+	errNoEnvelope = errors.New("the answer has no status of success or error")
+	errString     = errors.New("the query's result is a string, where numbers are wanted")
+)
 
 // Do sends a request. Its errors are *sources.Error, and the response stands beside
 // them, since the API goes over from POST to GET where a server wants that.
@@ -46,6 +49,9 @@ func (w wire) Do(ctx context.Context, request *http.Request) (*http.Response, []
 	}
 	switch gjson.GetBytes(body, "status").Str {
 	case "success":
+		if gjson.GetBytes(body, "data.resultType").Str == "string" { // which the API cannot decode
+			return response, body, w.http.Failure(ctx, sources.ErrBadQuery, errString)
+		}
 		return response, body, nil
 	case "error":
 		failure := w.http.Failure(ctx, sources.ErrServer, errors.New(Explain(response.StatusCode, body)))

@@ -55,6 +55,7 @@ get volume.json "$api/index/volume" "${window[@]}" "${lines[@]}" -d targetLabels
 
 get error_parse.txt "$api/query_range" "${window[@]}" --data-urlencode 'query={recorded="yes"'
 get error_matchers.txt "$api/query_range" "${window[@]}" --data-urlencode 'query={recorded=~".*"}'
+get error_regexp.txt "$api/query_range" "${window[@]}" --data-urlencode 'query={recorded="yes"} |~ "("'
 get error_not_metric.txt "$api/query" --data-urlencode 'query={recorded="yes"}'
 get error_resolution.txt "$api/query_range" "${window[@]}" -d step=0.001 \
   --data-urlencode 'query=count_over_time({recorded="yes"}[1m])'
