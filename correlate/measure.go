@@ -276,13 +276,17 @@ func (w *walk) services() []string {
 	return names
 }
 
-// rateOf is how many requests a service got per second, as its median in the window;
-// 1 where no metric tells.
+// rateOf is how many requests a service gets per second when all is well, so that two
+// services are weighed alike whatever the incident does to their traffic; what it gets
+// in the window where there is no baseline, and 1 where no metric tells.
 func (w *walk) rateOf(service string) float64 {
 	for _, m := range w.measured {
 		if m.service == service && m.question.Signal == survey.Traffic && m.question.Exact {
-			if rate := max(m.departure.Window, m.departure.Baseline); rate > 0 {
-				return rate
+			if m.departure.Baseline > 0 {
+				return m.departure.Baseline
+			}
+			if m.departure.Window > 0 {
+				return m.departure.Window
 			}
 		}
 	}

@@ -28,17 +28,18 @@ func (w *walk) surveyTraces(ctx context.Context) *measured {
 		names = slices.DeleteFunc(names, func(n string) bool { return !slices.Contains(w.question.Services, n) })
 	}
 	slices.Sort(names)
-	if len(names) > surveyedTraces {
-		w.found.missing(Missing{
-			Backend: sources.Jaeger, Kind: MissingTruncated,
-			Reason: fmt.Sprintf("the traces of %d of %d services were looked at", surveyedTraces, len(names)),
-			Hint:   "name the ones that matter with --service",
-		})
-		names = names[:surveyedTraces]
-	}
+	known := len(names)
+	names = names[:min(known, surveyedTraces)]
 	now, before, err := w.recentTrees(ctx, names)
 	if err != nil {
 		w.failed(sources.Jaeger, "no trace was looked at", err)
+	}
+	if len(names) < known && len(now) > 0 {
+		w.found.missing(Missing{
+			Backend: sources.Jaeger, Kind: MissingTruncated,
+			Reason: fmt.Sprintf("the traces of %d of %d services were looked at", len(names), known),
+			Hint:   "name the ones that matter with --service",
+		})
 	}
 	w.found.Services = len(names)
 	primary := w.slowestEntry(now, before)

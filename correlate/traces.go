@@ -1,9 +1,7 @@
 package correlate
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -22,10 +20,7 @@ func (w *walk) toTrace(ctx context.Context, primary *measured) *measured {
 	if ctx.Err() != nil {
 		return primary
 	}
-	if primary != nil && primary.question.Exact {
-		w.narrow(ctx, primary)
-	}
-	exemplars := w.exemplars(ctx, primary)
+	exemplars := w.approach(ctx, primary)
 	if w.set.Traces == nil {
 		w.found.notConfigured(sources.Jaeger, "no trace was looked at")
 		w.trustExemplar(exemplars, "Jaeger is not configured")
@@ -39,6 +34,15 @@ func (w *walk) toTrace(ctx context.Context, primary *measured) *measured {
 	}
 	done := w.begin("trace", "looking for a trace that shows it")
 	chosen, err := w.findTrace(ctx, primary, exemplars)
+	if err == nil && chosen != nil {
+		if caller := w.departingCaller(primary, chosen); caller != nil {
+			// What users feel is the caller's trouble: walk from there.
+			w.promote(caller)
+			primary = caller
+			exemplars = w.approach(ctx, primary)
+			chosen, err = w.findTrace(ctx, primary, exemplars)
+		}
+	}
 	switch {
 	case err != nil:
 		w.failed(sources.Jaeger, "no trace was looked at", err)
@@ -56,6 +60,56 @@ func (w *walk) toTrace(ctx context.Context, primary *measured) *measured {
 		done(fmt.Sprintf("%s, %s", chosen.Trace.ID, counted(len(chosen.Nodes), "span")))
 	}
 	return primary
+}
+
+// approach prepares the step to a trace: the operation that moved, and its exemplars.
+func (w *walk) approach(ctx context.Context, primary *measured) []exemplar {
+	if primary == nil || !primary.question.Exact {
+		return nil
+	}
+	w.narrow(ctx, primary)
+	return w.exemplars(ctx, primary)
+}
+
+// departingCaller is the anomaly of the same signal nearest to the trace's root, among
+// the services that called the one walked from; nil when none of them departs. Metrics
+// alone cannot tell caller from callee: both got slower, by about the same.
+func (w *walk) departingCaller(primary *measured, tree *spans.Tree) *measured {
+	var caller *measured
+	for i := range tree.Nodes {
+		if !sameService(tree.Span(i).Service, primary.service) {
+			continue
+		}
+		for at := tree.Nodes[i].Parent; at != spans.None; at = tree.Nodes[at].Parent {
+			service := tree.Span(at).Service
+			if sameService(service, primary.service) {
+				continue
+			}
+			for j := range w.measured {
+				m := &w.measured[j]
+				if m.departure.Anomalous && m.question.Exact && m.question.Signal == primary.question.Signal && sameService(m.service, service) {
+					caller = m
+				}
+			}
+		}
+		if caller != nil {
+			return caller
+		}
+	}
+	return nil
+}
+
+// promote puts an anomaly first in the case, and forgets the hops from another one.
+func (w *walk) promote(m *measured) {
+	w.found.Hops = w.found.Hops[:0]
+	w.trees, w.failure = cohorts{}, nil
+	i := slices.IndexFunc(w.found.Anomalies, func(a Anomaly) bool {
+		return a.Service == m.service && a.Signal == string(m.question.Signal) && !a.Guessed
+	})
+	if i > 0 {
+		first := w.found.Anomalies[i]
+		w.found.Anomalies = slices.Insert(slices.Delete(w.found.Anomalies, i, i+1), 0, first)
+	}
 }
 
 // narrow finds the operation that moved most, and puts it into the anomaly.
@@ -114,72 +168,6 @@ func threshold(m *measured) float64 {
 	return math.Sqrt(m.departure.Baseline * m.departure.Window)
 }
 
-// exemplar is one that may lead to a trace.
-type exemplar struct {
-	id      sources.TraceID
-	span    sources.SpanID
-	seconds float64
-	at      time.Time
-	query   string
-}
-
-// exemplars are those of the anomaly's series that show it, the most typical first.
-func (w *walk) exemplars(ctx context.Context, primary *measured) []exemplar {
-	if primary == nil || w.set.Metrics == nil {
-		return nil
-	}
-	selector := primary.question.Selector(withoutName(primary.labels))
-	if selector == "" || !primary.question.Exact {
-		return nil
-	}
-	all, err := w.set.Metrics.Exemplars(ctx, selector, w.question.Window)
-	if err != nil {
-		w.failed(sources.Prometheus, "its exemplars were not looked at", err)
-		return nil
-	}
-	var fitting []exemplar
-	seen := map[sources.TraceID]bool{}
-	for _, e := range all {
-		id, ok := e.TraceID()
-		seconds := primary.question.Seconds(e.Value)
-		if !ok || seen[id] || seconds < threshold(primary) || !w.question.Window.Contains(e.Time) {
-			continue
-		}
-		seen[id] = true
-		fitting = append(fitting, exemplar{id: id, span: e.SpanID(), seconds: seconds, at: e.Time, query: selector})
-	}
-	typical := primary.departure.Window
-	slices.SortStableFunc(fitting, func(a, b exemplar) int {
-		return cmp.Compare(math.Abs(a.seconds-typical), math.Abs(b.seconds-typical))
-	})
-	return fitting
-}
-
-// trustExemplar takes the ID of an exemplar that cannot be checked, so that the logs
-// can still be asked for it.
-func (w *walk) trustExemplar(exemplars []exemplar, why string) {
-	if len(exemplars) == 0 {
-		return
-	}
-	e := exemplars[0]
-	w.addExemplarHop(e, "not checked: "+why)
-	w.found.Trace = &Trace{
-		ID: e.id, Start: e.at.Add(-time.Duration(e.seconds * float64(time.Second))).UTC(), DurationSeconds: e.seconds,
-		CriticalPath: []OnPath{}, Spans: []Span{},
-	}
-}
-
-func (w *walk) addExemplarHop(e exemplar, note string) {
-	w.found.Hops = append(w.found.Hops, Hop{
-		From: "anomaly", To: "trace", Join: ByExemplar, ID: string(e.id), Note: note,
-		Evidence: &Evidence{
-			Backend: sources.Prometheus, Query: e.query, Window: w.question.Window,
-			Values: []Value{{Name: "exemplar", Value: e.seconds, Unit: survey.Seconds}},
-			URL:    w.set.Metrics.Link(e.query, w.question.Window),
-		},
-	})
-}
-
 // findTrace fetches the trace to look at and the cohorts to compare it with. Nil
 // without an error means that there is none.
 func (w *walk) findTrace(ctx context.Context, primary *measured, exemplars []exemplar) (*spans.Tree, error) {
@@ -211,40 +199,6 @@ func (w *walk) findTrace(ctx context.Context, primary *measured, exemplars []exe
 		return chosen, nil
 	}
 	return w.pickFromCohort(primary, service), nil
-}
-
-// checkExemplars takes the first exemplar whose trace exists and has the service in it.
-func (w *walk) checkExemplars(ctx context.Context, primary *measured, exemplars []exemplar) (*spans.Tree, error) {
-	gone := 0
-	for _, e := range exemplars[:min(len(exemplars), exemplarChecks)] {
-		around := sources.Window{From: e.at.Add(-time.Duration(e.seconds * float64(time.Second))), To: e.at}.Pad(recordSlack)
-		trace, err := w.set.Traces.Trace(ctx, e.id, around)
-		if errors.Is(err, sources.ErrNotFound) {
-			gone++
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		tree := spans.Build(&trace)
-		if !slices.ContainsFunc(trace.Services(), func(s string) bool { return sameService(s, primary.service) }) {
-			continue
-		}
-		note := fmt.Sprintf("checked: the trace is there and has %s in it", primary.service)
-		if gone > 0 {
-			note += fmt.Sprintf("; %s before it led to no stored trace", counted(gone, "exemplar"))
-		}
-		w.addExemplarHop(e, note)
-		return tree, nil
-	}
-	if gone > 0 {
-		w.found.missing(Missing{
-			Backend: sources.Jaeger, Kind: MissingNoData,
-			Reason: fmt.Sprintf("%s of the anomaly led to no stored trace", counted(gone, "exemplar")),
-			Hint:   "the traces were not sampled, or have expired; a trace was searched for instead",
-		})
-	}
-	return nil, nil
 }
 
 // tracedName is the name under which Jaeger knows a service; empty when it does not.
@@ -411,16 +365,6 @@ func (w *walk) blame(primary *measured, chosen *spans.Tree) {
 		})
 	}
 	w.found.Trace = &trace
-}
-
-func withoutName(labels sources.Labels) sources.Labels {
-	kept := make(sources.Labels, len(labels))
-	for name, value := range labels {
-		if name != "__name__" {
-			kept[name] = value
-		}
-	}
-	return kept
 }
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
