@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"math"
 	"slices"
 	"time"
 
@@ -70,6 +69,7 @@ func (w *walk) survey(ctx context.Context) *measured {
 		done("nothing there in this window")
 		return nil
 	}
+	w.weighLatencies(ctx)
 	primary := w.keepAnomalies()
 	done(fmt.Sprintf("%s in %s, %s", counted(len(w.measured), "series"), counted(w.found.Services, "service"),
 		counted(len(w.found.Anomalies), "anomaly")))
@@ -125,8 +125,45 @@ func (w *walk) questions(ctx context.Context) ([]survey.Question, error) {
 	for i := range questions {
 		questions[i].Restrict(w.question.Services)
 	}
+	questions = w.affordable(questions)
 	w.over = rateWindow(w.question.Window.Duration(), time.Duration(interval*float64(time.Second)))
 	return questions, nil
+}
+
+// maxRangeQueries bounds what the survey costs, so that a triage stays within some 40
+// queries however many conventions are in use.
+const maxRangeQueries = 18
+
+// affordable keeps the questions that the bound allows: known conventions come first.
+// That a known one was left out is said; guesses are a fallback, and bounded anyhow.
+func (w *walk) affordable(questions []survey.Question) []survey.Question {
+	allowed := maxRangeQueries
+	if !w.adjoining() {
+		allowed /= 2 // baseline and window are asked for apart
+	}
+	if len(questions) <= allowed {
+		return questions
+	}
+	lost := 0
+	for _, q := range questions[allowed:] {
+		if q.Exact {
+			lost++
+		}
+	}
+	if lost > 0 {
+		w.found.missing(Missing{
+			Backend: sources.Prometheus, Kind: MissingTruncated,
+			Reason: fmt.Sprintf("%d of %d series of known conventions were not looked at, to keep the number of queries down", lost, len(questions)),
+			Hint:   "name the services that matter with --service, or use a baseline that adjoins the window",
+		})
+	}
+	return questions[:allowed]
+}
+
+// adjoining reports whether one range query can cover baseline and window.
+func (w *walk) adjoining() bool {
+	base, now := w.question.Baseline, w.question.Window
+	return base.To.Equal(now.From) && base.Duration() <= 4*now.Duration()
 }
 
 // rateWindow is how far back each rate looks: four collections, so that one that is
@@ -160,7 +197,7 @@ func (w *walk) measure(ctx context.Context, questions []survey.Question) {
 func (w *walk) rangeBoth(ctx context.Context, query string) (baseline, window []sources.Series, step time.Duration, err error) {
 	base, now := w.question.Baseline, w.question.Window
 	step = max(niceStep(now.Duration()/pointsPerWindow), time.Second)
-	if base.To.Equal(now.From) && base.Duration() <= 4*now.Duration() {
+	if w.adjoining() {
 		answer, err := w.set.Metrics.Range(ctx, query, aligned(base.Union(now), step), step)
 		if err != nil {
 			return nil, nil, 0, err
@@ -274,120 +311,6 @@ func (w *walk) services() []string {
 	}
 	slices.Sort(names)
 	return names
-}
-
-// rateOf is how many requests a service gets per second when all is well, so that two
-// services are weighed alike whatever the incident does to their traffic; what it gets
-// in the window where there is no baseline, and 1 where no metric tells.
-func (w *walk) rateOf(service string) float64 {
-	for _, m := range w.measured {
-		if m.service == service && m.question.Signal == survey.Traffic && m.question.Exact {
-			if m.departure.Baseline > 0 {
-				return m.departure.Baseline
-			}
-			if m.departure.Window > 0 {
-				return m.departure.Window
-			}
-		}
-	}
-	return 1
-}
-
-// failureCost is what a failed request costs a user, in seconds of waiting: the time
-// after which attention is lost anyhow (Miller, "Response time in man-computer
-// conversational transactions", 1968).
-const failureCost = 10
-
-// impact is how much of users' time an anomaly costs, in seconds lost per second. Since
-// a caller waits for all that it calls, the largest is where users feel it.
-func (w *walk) impact(m *measured) float64 {
-	delta := math.Abs(m.departure.Window - m.departure.Baseline)
-	switch m.question.Signal {
-	case survey.Latency:
-		return delta * w.rateOf(m.service)
-	case survey.Errors:
-		return delta * w.rateOf(m.service) * failureCost
-	case survey.Traffic:
-		return delta * failureCost
-	}
-	return 0
-}
-
-// tier orders signals by how surely they are a user's trouble.
-func tier(m *measured) int {
-	symptom := m.question.Signal == survey.Latency || m.question.Signal == survey.Errors
-	switch {
-	case symptom && m.question.Exact:
-		return 0
-	case m.question.Signal == survey.Traffic && m.departure.Direction == anomaly.Down && m.question.Exact:
-		return 1
-	case symptom:
-		return 2
-	case m.question.Signal == survey.Saturation:
-		return 3
-	case m.question.Signal == survey.Other:
-		return 4
-	}
-	return 5 // more traffic, which explains and does not hurt by itself
-}
-
-// harmful reports whether the anomaly alone makes a window anomalous.
-func harmful(m *measured) bool { return tier(m) < 5 }
-
-// keepAnomalies puts the anomalies into the case, worst first, and returns the one to
-// walk from: nil when nothing harmful departed.
-func (w *walk) keepAnomalies() *measured {
-	var bad []*measured
-	for i := range w.measured {
-		if w.measured[i].departure.Anomalous {
-			bad = append(bad, &w.measured[i])
-		}
-	}
-	slices.SortStableFunc(bad, func(a, b *measured) int {
-		return cmp.Or(
-			cmp.Compare(tier(a), tier(b)),
-			cmp.Compare(w.impact(b), w.impact(a)),
-			cmp.Compare(b.departure.Score, a.departure.Score),
-			cmp.Compare(a.query, b.query),
-		)
-	})
-	for _, m := range bad {
-		w.addAnomaly(m)
-	}
-	if len(bad) == 0 || !harmful(bad[0]) {
-		return nil
-	}
-	return bad[0]
-}
-
-func (w *walk) addAnomaly(m *measured) {
-	d := m.departure
-	metric := m.question.Metric
-	if metric == "" {
-		metric = m.labels["__name__"]
-	}
-	a := Anomaly{
-		Service: m.service, Operation: m.operation, Metric: metric, Signal: string(m.question.Signal),
-		Direction: string(d.Direction), Score: d.Score, Onset: d.Onset.UTC(),
-		BaselineValue: d.Baseline, WindowValue: d.Window, Unit: m.question.Unit, Guessed: !m.question.Exact,
-	}
-	a.Findings = []string{w.found.AddFinding(describe(&a), w.evidenceOf(m))}
-	w.found.Anomalies = append(w.found.Anomalies, a)
-}
-
-func (w *walk) evidenceOf(m *measured) Evidence {
-	both := w.question.Window.Union(w.question.Baseline)
-	if !w.question.Baseline.To.Equal(w.question.Window.From) {
-		both = w.question.Window
-	}
-	return Evidence{
-		Backend: sources.Prometheus, Query: m.query, Window: both, StepSeconds: m.step.Seconds(),
-		Values: []Value{
-			{Name: "median of the baseline", Value: m.departure.Baseline, Unit: m.question.Unit},
-			{Name: "median since the onset", Value: m.departure.Window, Unit: m.question.Unit},
-		},
-		URL: w.set.Metrics.Link(m.query, both),
-	}
 }
 
 func labelsOf(series []sources.Series) []sources.Labels {

@@ -74,10 +74,18 @@ func (c *Case) Partial() bool {
 	return false
 }
 
-// Answered reports whether any query was answered, were it by "nothing there".
+// Answered reports whether any backend answered, were it by "nothing there". Of a backend
+// that failed only what it gave counts: that it lacks one of two APIs is no answer when
+// the other failed too.
 func (c *Case) Answered() bool {
+	failed := map[sources.Backend]bool{}
 	for _, q := range c.Queries {
-		if q.Status == sources.QueryOK || q.Status == sources.QueryEmpty {
+		if q.Status == sources.QueryFailed {
+			failed[q.Backend] = true
+		}
+	}
+	for _, q := range c.Queries {
+		if q.Status == sources.QueryOK || (q.Status == sources.QueryEmpty && !failed[q.Backend]) {
 			return true
 		}
 	}

@@ -175,6 +175,9 @@ func (w *walk) findTrace(ctx context.Context, primary *measured, exemplars []exe
 	if err != nil {
 		return nil, err
 	}
+	if chosen != nil && w.departingCaller(primary, chosen) != nil {
+		return chosen, nil // the walk will start again from there
+	}
 	service, err := w.tracedName(ctx, primary.service)
 	if err != nil || service == "" {
 		return chosen, err
@@ -203,10 +206,14 @@ func (w *walk) findTrace(ctx context.Context, primary *measured, exemplars []exe
 
 // tracedName is the name under which Jaeger knows a service; empty when it does not.
 func (w *walk) tracedName(ctx context.Context, service string) (string, error) {
-	names, err := w.set.Traces.Services(ctx)
-	if err != nil {
-		return "", err
+	if w.traced == nil {
+		names, err := w.set.Traces.Services(ctx)
+		if err != nil {
+			return "", err
+		}
+		w.traced = names
 	}
+	names := w.traced
 	for _, name := range names {
 		if name == service {
 			return name, nil

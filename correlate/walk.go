@@ -51,6 +51,7 @@ type walk struct {
 
 	measured []measured
 	over     time.Duration // the window of rates
+	traced   []string      // the services that Jaeger knows, once asked
 	trees    cohorts
 	tree     *spans.Tree // of the chosen trace
 	blamed   int         // its span to blame, spans.None without one
@@ -71,6 +72,10 @@ type measured struct {
 	departure anomaly.Departure
 	query     string // narrowed to this series
 	step      time.Duration
+	// spent is how much more time its requests take in all than in the baseline, in
+	// seconds per second, where that was asked for.
+	spent      float64
+	spentKnown bool
 }
 
 type cohorts struct{ slow, normal []*spans.Tree }

@@ -25,6 +25,20 @@ func nativeQuantile(histogram string) shape {
 	}
 }
 
+func classicSum(histogram string) shape {
+	return func(only sources.Selector, by []string, over time.Duration) string {
+		return scaled(fmt.Sprintf("sum by (%s) (rate(%s[%s]))",
+			sources.GroupLabels(by...), sources.MetricSelector(histogram+"_sum", only), promDuration(over)), histogram)
+	}
+}
+
+func nativeSum(histogram string) shape {
+	return func(only sources.Selector, by []string, over time.Duration) string {
+		return scaled(fmt.Sprintf("histogram_sum(sum by (%s) (rate(%s[%s])))",
+			sources.GroupLabels(by...), sources.MetricSelector(histogram, only), promDuration(over)), histogram)
+	}
+}
+
 func counted(counter string) shape {
 	return func(only sources.Selector, by []string, over time.Duration) string {
 		return fmt.Sprintf("sum by (%s) (rate(%s[%s]))",

@@ -57,6 +57,7 @@ type Question struct {
 	Exact bool
 
 	shape shape
+	spent shape // of a histogram of durations: the time spent
 	only  sources.Selector
 }
 
@@ -65,6 +66,17 @@ type shape func(only sources.Selector, by []string, over time.Duration) string
 
 // Query is the question in PromQL, over rates in windows of length over.
 func (q *Question) Query(over time.Duration) string { return q.shape(q.only, q.groups(), over) }
+
+// Spent is a query for the time that requests take together, in seconds per second,
+// grouped as the question is; empty where the metric does not tell. It is exact where a
+// quantile is interpolated between the bounds of buckets, and a caller's time holds its
+// callees', so that it tells which of two departing services is the other's caller.
+func (q *Question) Spent(over time.Duration) string {
+	if q.spent == nil {
+		return ""
+	}
+	return q.spent(q.only, q.groups(), over)
+}
 
 // For is the question narrowed to the given labels and split by more of them.
 func (q *Question) For(labels sources.Labels, over time.Duration, by ...string) string {
@@ -232,10 +244,10 @@ func (e entry) questions(service string, rows []sources.Labels) []Question {
 		q := base
 		q.Metric, q.Signal, q.Unit = e.histogram, Latency, Seconds
 		if e.native {
-			q.shape = nativeQuantile(e.histogram)
+			q.shape, q.spent = nativeQuantile(e.histogram), nativeSum(e.histogram)
 		} else {
 			q.Metric = e.histogram + "_bucket"
-			q.shape = classicQuantile(e.histogram)
+			q.shape, q.spent = classicQuantile(e.histogram), classicSum(e.histogram)
 		}
 		questions = append(questions, q)
 	}

@@ -54,27 +54,33 @@ func Open(o Options) (sources.Set, error) {
 	}
 	set := sources.Set{Ledger: o.Ledger}
 	if address, origin := o.address(o.PrometheusURL, "--prometheus-url", "PROMETHEUS_URL"); address != "" {
-		client, err := o.client(sources.Prometheus, address, origin, transport.Credentials{}, prometheus.Explain)
+		client, err := transport.New(transport.Options{
+			Backend: sources.Prometheus, URL: address, Origin: origin, Timeout: o.Timeout,
+			Explain: prometheus.Explain, Final: prometheus.Final,
+		})
 		if err != nil {
 			return sources.Set{}, err
 		}
-		if set.Metrics, err = prometheus.New(client, o.Ledger); err != nil {
-			return sources.Set{}, err
-		}
+		set.Metrics = prometheus.New(client, o.Ledger)
 	}
 	if address, origin := o.address(o.LokiURL, "--loki-url", "LOKI_URL", "LOKI_ADDR"); address != "" {
 		credentials, err := o.lokiCredentials()
 		if err != nil {
 			return sources.Set{}, err
 		}
-		client, err := o.client(sources.Loki, address, origin, credentials, loki.Explain)
+		client, err := transport.New(transport.Options{
+			Backend: sources.Loki, URL: address, Origin: origin, Timeout: o.Timeout,
+			Explain: loki.Explain, Credentials: credentials,
+		})
 		if err != nil {
 			return sources.Set{}, err
 		}
 		set.Logs = loki.New(client, o.Ledger)
 	}
 	if address, origin := o.address(o.JaegerURL, "--jaeger-url", "JAEGER_URL"); address != "" {
-		client, err := o.client(sources.Jaeger, address, origin, transport.Credentials{}, jaeger.Explain)
+		client, err := transport.New(transport.Options{
+			Backend: sources.Jaeger, URL: address, Origin: origin, Timeout: o.Timeout, Explain: jaeger.Explain,
+		})
 		if err != nil {
 			return sources.Set{}, err
 		}
@@ -98,12 +104,6 @@ func (o *Options) address(given, flag string, variables ...string) (address, ori
 		}
 	}
 	return "", ""
-}
-
-func (o *Options) client(b sources.Backend, address, origin string, credentials transport.Credentials, explain func(int, []byte) string) (*transport.Client, error) {
-	return transport.New(transport.Options{
-		Backend: b, URL: address, Origin: origin, Credentials: credentials, Explain: explain, Timeout: o.Timeout,
-	})
 }
 
 // lokiCredentials reads the variables that logcli reads too.

@@ -97,7 +97,10 @@ func decodeRecord(value gjson.Result, sets labelSets) (record sources.Record, er
 
 // each calls do with every element of an array, until one fails. A null is an empty one.
 func each(array gjson.Result, do func(gjson.Result) error) error {
-	if array.Raw != "null" && !array.IsArray() {
+	if array.Raw == "null" {
+		return nil
+	}
+	if !array.IsArray() {
 		return fmt.Errorf("%.50q is not a list", array.Raw)
 	}
 	var err error
@@ -107,6 +110,10 @@ func each(array gjson.Result, do func(gjson.Result) error) error {
 	})
 	return err
 }
+
+// shardLabel is what Loki adds to tell apart the parts of a stream that it splits while
+// much is written to it. It is nothing of the stream's own.
+const shardLabel = "__stream_shard__"
 
 // labelSets holds label sets by their JSON, so that records with the same labels share
 // one map.
@@ -125,6 +132,7 @@ func (s labelSets) decode(object gjson.Result) (sources.Labels, error) {
 		labels[name.String()] = value.String()
 		return true
 	})
+	delete(labels, shardLabel)
 	s[object.Raw] = labels
 	return labels, nil
 }

@@ -142,7 +142,7 @@ func FuzzDecode(f *testing.F) {
 			}
 		}
 		_, _ = decodeFields(body)
-		_, _, _ = decodeData[[]sources.Labels](body)
+		_, _ = decodeStreams(body)
 		_ = Explain(400, body)
 	})
 }

@@ -35,6 +35,7 @@ var advice = []struct{ words, hint string }{
 	{"query time range exceeds the limit", "ask for a shorter window: the server's max_query_length bounds it"},
 	{"max_query_lookback", "ask for a later window: the server's max_query_lookback bounds it"},
 	{"too many outstanding requests", "the server's queue for this tenant is full: try again in a while, or with a shorter window"},
+	{"message larger than max", "ask for fewer records: Loki's parts may not send one another so much (grpc_server_max_recv_msg_size)"},
 	{"maximum resolution", "ask for a longer step or a shorter window"},
 	{"maximum number of series", "group by fewer labels, or select fewer streams"},
 	{"at least one regexp or equality matcher", "name a label that the streams must have, such as service_name"},
@@ -42,8 +43,8 @@ var advice = []struct{ words, hint string }{
 
 // advise makes the error of a request tell what to do about it in the case of Loki.
 func (c *Client) advise(ctx context.Context, q question, err error) error {
-	failure := (*sources.Error)(nil)
-	if !errors.As(err, &failure) {
+	failure, ok := errors.AsType[*sources.Error](err)
+	if !ok {
 		return err
 	}
 	if failure.Status == http.StatusNotFound {
@@ -82,8 +83,8 @@ var limitExceeded = regexp.MustCompile(`^max entries limit per query exceeded, .
 // allowedLines is how many lines the server gives at once, if err says that it was
 // asked for more than that.
 func allowedLines(err error, asked int) (lines int, ok bool) {
-	failure := (*sources.Error)(nil)
-	if !errors.As(err, &failure) {
+	failure, ok := errors.AsType[*sources.Error](err)
+	if !ok {
 		return 0, false
 	}
 	said := limitExceeded.FindStringSubmatch(failure.Detail)

@@ -72,7 +72,8 @@ func (l *live) push(records []sources.Record) {
 		Stream sources.Labels `json:"stream"`
 		Values [][]any        `json:"values"`
 	}
-	for batch := range slices.Chunk(records, 3000) {
+	// The server takes 4 MiB at once.
+	for batch := range slices.Chunk(records, 2<<20/(len(records[0].Line)+500)) {
 		streams := map[string]*stream{}
 		for _, r := range batch {
 			key := r.Stream.String()
@@ -231,6 +232,24 @@ func TestLiveCrowdedNanosecond(t *testing.T) {
 			t.Errorf("%d records, truncated %t, warnings %q, %v", len(answer.Records), answer.Truncated, answer.Warnings, err)
 		}
 		t.Log(answer.Warnings)
+	}
+}
+
+// Of lines this long, a server of default settings loses pages of the size that it allows.
+func TestLiveLongLines(t *testing.T) {
+	l := connect(t)
+	var pushed []sources.Record
+	for i := range 2500 {
+		pushed = append(pushed, l.record(time.Duration(i), "a", fmt.Sprint("line ", i, strings.Repeat(" and more", 400)), nil))
+	}
+	l.push(pushed)
+	answer, err := l.client.Records(t.Context(), l.query(), l.window, 10_000, false)
+	if err != nil || answer.Truncated {
+		t.Fatal(answer.Truncated, err)
+	}
+	l.mustHave(answer.Records, pushed)
+	if fields, err := l.client.Fields(t.Context(), l.query(), l.window); err != nil || len(fields) == 0 {
+		t.Errorf("fields %v, %v", fields, err)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"regexp"
 	"slices"
@@ -15,13 +16,9 @@ import (
 	"obs/sources"
 )
 
-const (
-	// fieldLines is how many lines the server searches for fields.
-	fieldLines = 1000
-	// maxVolumes is how many label sets a volume is told for: volume_max_series where
-	// nobody has set it.
-	maxVolumes = 1000
-)
+// maxVolumes is how many label sets a volume is told for: volume_max_series where
+// nobody has set it.
+const maxVolumes = 1000
 
 // Labels implements sources.Logs.
 func (c *Client) Labels(ctx context.Context, w sources.Window) ([]string, error) {
@@ -47,20 +44,34 @@ func (c *Client) names(ctx context.Context, endpoint string, w sources.Window) (
 	return names, err
 }
 
-// Streams implements sources.Logs.
+// Streams implements sources.Logs, in order of the label sets' text.
 func (c *Client) Streams(ctx context.Context, selector string, w sources.Window) (streams []sources.Labels, err error) {
 	q := listing("series", w, "match[]", cmp.Or(selector, "{}"))
 	err = c.ask(ctx, q, func(body []byte) (int, error) {
-		streams, _, err = decodeData[[]sources.Labels](body)
+		streams, err = decodeStreams(body)
 		return len(streams), err
 	})
 	return streams, err
 }
 
-// Fields implements sources.Logs, in order of name, from a look at 1,000 lines at most.
+func decodeStreams(body []byte) ([]sources.Labels, error) {
+	all, _, err := decodeData[[]sources.Labels](body)
+	byText := make(map[string]sources.Labels, len(all))
+	for _, labels := range all {
+		delete(labels, shardLabel)
+		byText[labels.String()] = labels
+	}
+	var streams []sources.Labels
+	for _, text := range slices.Sorted(maps.Keys(byText)) {
+		streams = append(streams, byText[text])
+	}
+	return streams, err
+}
+
+// Fields implements sources.Logs, in order of name, from a look at 200 lines.
 // Structured metadata counts as a field. A server that cannot tell is an error that is ErrNotFound.
 func (c *Client) Fields(ctx context.Context, query string, w sources.Window) (fields []sources.Field, err error) {
-	err = c.withLines(fieldLines, func(lines int) error {
+	err = c.withLines(safeLines, func(lines int) error {
 		q := listing("detected_fields", w, "query", query, "line_limit", strconv.Itoa(lines))
 		q.missing = "Loki tells the fields of log lines from version 3.1 on: without it, name the field that holds the ID"
 		return c.ask(ctx, q, func(body []byte) (int, error) {

@@ -77,15 +77,15 @@ func TestListings(t *testing.T) {
 				{Name: "user", Type: "string", Cardinality: 1},
 			},
 			count: 7,
-			path:  "/loki/api/v1/detected_fields", text: `/loki/api/v1/detected_fields?query={recorded="yes"}&line_limit=1000`,
-			params: url.Values{"query": {lines}, "line_limit": {"1000"}},
+			path:  "/loki/api/v1/detected_fields", text: `/loki/api/v1/detected_fields?query={recorded="yes"}&line_limit=200`,
+			params: url.Values{"query": {lines}, "line_limit": {"200"}},
 		},
 		{
 			name: "no fields", file: "fields_none.json",
 			call: func(ctx context.Context, c *loki.Client) (any, error) { return c.Fields(ctx, lines, recorded) },
 			want: []sources.Field{},
-			path: "/loki/api/v1/detected_fields", text: `/loki/api/v1/detected_fields?query={recorded="yes"}&line_limit=1000`,
-			params: url.Values{"query": {lines}, "line_limit": {"1000"}},
+			path: "/loki/api/v1/detected_fields", text: `/loki/api/v1/detected_fields?query={recorded="yes"}&line_limit=200`,
+			params: url.Values{"query": {lines}, "line_limit": {"200"}},
 		},
 		{
 			name: "volume", file: "volume.json",
@@ -132,6 +132,15 @@ func TestListings(t *testing.T) {
 	}
 }
 
+func TestStreamsThatLokiHasSplit(t *testing.T) {
+	client, _ := open(t, &canned{t: t, text: `{"status":"success","data":[
+		{"app":"b"},{"app":"a","__stream_shard__":"1"},{"app":"a"},{"app":"a","__stream_shard__":"0"}]}`})
+	streams, err := client.Streams(t.Context(), lines, recorded)
+	if want := []sources.Labels{{"app": "a"}, {"app": "b"}}; err != nil || !reflect.DeepEqual(streams, want) {
+		t.Errorf("got %v, %v; want %v", streams, err, want)
+	}
+}
+
 func TestListingsWithoutWindow(t *testing.T) {
 	handler := &canned{t: t, file: "labels.json"}
 	client, _ := open(t, handler)
@@ -159,7 +168,7 @@ func TestFieldsOfAServerWithALowerLimit(t *testing.T) {
 	client, _ := open(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		asked = append(asked, r.FormValue("line_limit"))
 		if len(asked) == 1 {
-			http.Error(w, "max entries limit per query exceeded, limit > max_entries_limit_per_query (1000 > 7)", http.StatusBadRequest)
+			http.Error(w, "max entries limit per query exceeded, limit > max_entries_limit_per_query (200 > 7)", http.StatusBadRequest)
 			return
 		}
 		_, _ = w.Write(read(t, "fields.json"))
@@ -169,7 +178,7 @@ func TestFieldsOfAServerWithALowerLimit(t *testing.T) {
 			t.Fatal(fields, err)
 		}
 	}
-	if want := []string{"1000", "7", "7"}; !reflect.DeepEqual(asked, want) {
+	if want := []string{"200", "7", "7"}; !reflect.DeepEqual(asked, want) {
 		t.Errorf("asked for %v lines, want %v", asked, want)
 	}
 }

@@ -17,6 +17,11 @@ import (
 	"obs/sources"
 )
 
+type refusal struct {
+	status int
+	text   string
+}
+
 // store pages as Loki does: the records nearest to the end where the reading begins,
 // of the half-open window, up to a limit that it bounds. Among records of one
 // nanosecond it keeps no order, so that nothing can rely on one.
@@ -25,9 +30,12 @@ type store struct {
 	times   []int64 // nanoseconds into the window; record i is the line "i"
 	most    int     // max_entries_limit_per_query
 	order   *rand.Rand
-	fail    int // of the questions, the one that is answered with 500
+	fail    int             // of the questions, the one that is answered with 500
+	length  func(i int) int // of record i, beside the few bytes that each has; may be nil
+	lostAs  refusal         // in the place of an answer of more than 4 MiB
 	asked   int
 	refused int
+	tooMuch int
 }
 
 func (s *store) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -70,14 +78,27 @@ func (s *store) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	for _, i := range found[:min(limit, len(found))] {
 		one := &streams[i%len(streams)]
+		metadata := map[string]string{"half": strconv.Itoa(i % 2)}
+		if s.length != nil {
+			metadata["long"] = strings.Repeat("x", s.length(i))
+		}
 		one.Values = append(one.Values, []any{
 			strconv.FormatInt(recorded.From.UnixNano()+s.times[i], 10), strconv.Itoa(i),
-			map[string]any{"structuredMetadata": map[string]string{"half": strconv.Itoa(i % 2)}},
+			map[string]any{"structuredMetadata": metadata},
 		})
 	}
 	streams = slices.DeleteFunc(streams, func(s stream) bool { return s.Values == nil })
 	answer := map[string]any{"status": "success", "data": map[string]any{"resultType": "streams", "result": streams}}
-	if err := json.NewEncoder(w).Encode(answer); err != nil {
+	body, err := json.Marshal(answer)
+	if err != nil {
+		s.t.Error(err)
+	}
+	if len(body) > 4<<20 {
+		s.tooMuch++
+		http.Error(w, s.lostAs.text, s.lostAs.status)
+		return
+	}
+	if _, err := w.Write(body); err != nil {
 		s.t.Error(err)
 	}
 }
@@ -86,7 +107,7 @@ func (s *store) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // the right number of records of the right times, in order, none of them twice.
 func (s *store) read(w sources.Window, limit int, forward bool) sources.RecordAnswer {
 	s.t.Helper()
-	s.asked, s.refused = 0, 0
+	s.asked, s.refused, s.tooMuch = 0, 0, 0
 	client, ledger := open(s.t, s)
 	answer, err := client.Records(s.t.Context(), lines, w, limit, forward)
 	if err != nil {
@@ -168,7 +189,7 @@ func TestPagingBesideCrowdedNanoseconds(t *testing.T) {
 		{"fewer than a page", slices.Concat([]int64{1, 2}, crowd(3, 4), []int64{4}), 100, 7, ""},
 		{"more than a page", slices.Concat([]int64{1, 2}, crowd(3, 12), []int64{4, 5}), 100, 2 + 5 + 2, "5 or more records share the time 2026-01-01T00:00:00.000000003Z"},
 		{"more than a page, alone", crowd(3, 12), 100, 5, "5 or more"},
-		{"several", slices.Concat(crowd(3, 12), crowd(4, 5), []int64{5, 6}), 100, 5 + 5 + 2, "and at 1 other times"},
+		{"several", slices.Concat(crowd(3, 12), crowd(4, 5), []int64{5, 6}), 100, 5 + 5 + 2, "other such times: 1"},
 		{"limit within", slices.Concat([]int64{1}, crowd(3, 12), []int64{5}), 3, 3, ""},
 		{"limit behind", slices.Concat([]int64{1}, crowd(3, 12), []int64{5, 6, 7}), 8, 8, "5 or more"},
 	} {
@@ -185,6 +206,62 @@ func TestPagingBesideCrowdedNanoseconds(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// Answers of more than 4 MiB are lost within Loki, so pages are as large as the records
+// allow.
+func TestPagesFitTheRecords(t *testing.T) {
+	var (
+		said   = refusal{http.StatusInternalServerError, "rpc error: code = ResourceExhausted desc = grpc: received message larger than max (5944362 vs. 4194304)"}
+		silent = refusal{http.StatusGatewayTimeout, "no answer in time"}
+	)
+	every := func(bytes int) func(int) int { return func(int) int { return bytes } }
+	for _, test := range []struct {
+		name    string
+		records int
+		crowd   int // of them, how many share one nanosecond
+		length  func(int) int
+		lostAs  refusal
+		asked   int // at most
+		tooMuch int
+	}{
+		{"short", 9000, 0, every(100), silent, 4, 0},
+		{"short, many of one time", 3000, 2500, every(100), silent, 3, 0},
+		{"of a usual length", 3000, 0, every(1500), silent, 4, 0},
+		{"long", 1000, 0, every(10_000), silent, 7, 0},
+		{"very long", 100, 0, every(45_000), said, 6, 1},
+		{"longer and longer", 600, 0, func(i int) int { return 40 * i }, silent, 14, 1},
+		{"longer and longer, and it says so", 600, 0, func(i int) int { return 40 * i }, said, 14, 1},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := &store{t: t, most: 5000, order: rand.New(rand.NewPCG(1, 2)), length: test.length, lostAs: test.lostAs}
+			for i := range test.records {
+				s.times = append(s.times, int64(max(i, test.crowd)))
+			}
+			answer := s.read(recorded, 10_000, true)
+			if len(answer.Records) != test.records || answer.Truncated || answer.Warnings != nil {
+				t.Errorf("%d records, truncated %t, warnings %q", len(answer.Records), answer.Truncated, answer.Warnings)
+			}
+			if s.asked > test.asked || s.tooMuch != test.tooMuch {
+				t.Errorf("%d questions, of which %d for too much; want %d at most and %d", s.asked, s.tooMuch, test.asked, test.tooMuch)
+			}
+		})
+	}
+}
+
+func TestNoAnswerInTimeIsNotPutDownToFewRecords(t *testing.T) {
+	s := &store{t: t, most: 5000, times: []int64{1}, order: rand.New(rand.NewPCG(1, 2)),
+		length: func(int) int { return 5 << 20 }, lostAs: refusal{http.StatusGatewayTimeout, "no answer in time"}}
+	client, _ := open(t, s)
+	if _, err := client.Records(t.Context(), lines, recorded, 1000, true); !errors.Is(err, sources.ErrTimeout) || s.asked != 1 {
+		t.Errorf("after %d questions: %v", s.asked, err)
+	}
+	s.asked, s.lostAs = 0, refusal{http.StatusInternalServerError, "grpc: received message larger than max (5944362 vs. 4194304)"}
+	_, err := client.Records(t.Context(), lines, recorded, 1000, true)
+	mustFail(t, err, sources.ErrServer, http.StatusInternalServerError, "larger than max", "fewer records")
+	if s.asked > 5 {
+		t.Errorf("%d questions", s.asked)
 	}
 }
 

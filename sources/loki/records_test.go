@@ -101,6 +101,12 @@ func TestRecordsOfOtherForms(t *testing.T) {
 				Line:     `{"level":"warn","msg":"slow","ms":12}`,
 			},
 		},
+		{
+			name:    "stream that Loki has split",
+			text:    `{"status":"success","data":{"resultType":"streams","result":[{"stream":{"a":"b","__stream_shard__":"3"},"values":[["1767225600000000005","x"]]}]}}`,
+			records: 1,
+			first:   sources.Record{Time: recorded.From.Add(5), Stream: sources.Labels{"a": "b"}, Line: "x"},
+		},
 		{name: "none", file: "records_none.json"},
 		{name: "null", text: `{"status":"success","data":{"resultType":"streams","result":null}}`},
 		{

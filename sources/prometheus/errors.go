@@ -41,7 +41,7 @@ func Explain(_ int, body []byte) string {
 // of a server which is too busy, but each further attempt would cost as much and end
 // the same.
 func Final(_ int, body []byte) bool {
-	return kinds[parseRefusal(body).Type] == sources.ErrTimeout
+	return errors.Is(kinds[parseRefusal(body).Type], sources.ErrTimeout)
 }
 
 // kinds tells what the types of errors mean. A type says more than the HTTP status: 503
@@ -69,7 +69,7 @@ func (w wire) refine(ctx context.Context, err error, body []byte) error {
 	if !errors.As(err, &failure) {
 		return err
 	}
-	if kind := kinds[parseRefusal(body).Type]; kind != nil && kind != failure.Kind {
+	if kind := kinds[parseRefusal(body).Type]; kind != nil && !errors.Is(kind, failure.Kind) {
 		failure.Kind, failure.Hint = kind, w.http.Failure(ctx, kind, nil).Hint
 	}
 	for _, a := range advice {

@@ -1,9 +1,13 @@
 package prometheus_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -11,6 +15,7 @@ import (
 
 	"obs/sources"
 	"obs/sources/prometheus"
+	"obs/sources/transport"
 )
 
 func TestErrors(t *testing.T) {
@@ -82,14 +87,16 @@ func TestErrorsInOtherForms(t *testing.T) {
 		"cut short":             {said(200, "application/json", `{"status":"success","data":{"resultType":"vec`), sources.ErrNotThisAPI, "unexpected end of JSON"},
 		"logs":                  {said(200, "application/json", streams), sources.ErrNotThisAPI, "streams"},
 		"no result":             {said(200, "application/json", `{"status":"success"}`), sources.ErrNotThisAPI, "no result"},
+		"null for a sample":     {said(200, "application/json", `{"status":"success","data":{"resultType":"vector","result":[null]}}`), sources.ErrNotThisAPI, "no result"},
+		"null for a series":     {said(200, "application/json", `{"status":"success","data":{"resultType":"matrix","result":[null]}}`), sources.ErrNotThisAPI, "no result"},
 		"string":                {recorded(t, 200, "query_string.json"), sources.ErrBadQuery, "a string"},
-		"redirect without end":  {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.String(), 302) }, sources.ErrNotThisAPI, "it redirects to http://127.0.0.1:"},
+		"redirect without end":  {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.String(), http.StatusFound) }, sources.ErrNotThisAPI, "it redirects to http://127.0.0.1:"},
 		"moved to another page": {func(w http.ResponseWriter, r *http.Request) { login(w, r) }, sources.ErrNotThisAPI, "a web page"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t, test.handler)
 			_, err := b.Instant(t.Context(), "a query", noon)
-			check(t, err, test.kind, test.detail)
+			_ = check(t, err, test.kind, test.detail)
 			if q := b.query(t); q.Status != sources.QueryFailed {
 				t.Errorf("the ledger says %+v", q)
 			}
@@ -206,3 +213,41 @@ func TestErrorReadsWell(t *testing.T) {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}
 }
+
+// Whatever a server says, each call either returns or fails as a *sources.Error.
+func FuzzAnswers(f *testing.F) {
+	files, err := filepath.Glob("testdata/*.json")
+	if err != nil || len(files) == 0 {
+		f.Fatal(files, err)
+	}
+	for _, file := range files {
+		body, err := os.ReadFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(http.StatusOK, body)
+		f.Add(http.StatusBadRequest, body)
+	}
+	f.Fuzz(func(t *testing.T, status int, body []byte) {
+		client, err := transport.New(transport.Options{
+			Backend: sources.Prometheus, URL: "http://host", Retries: -1, Explain: prometheus.Explain,
+			Base: roundTripper(func(*http.Request) (*http.Response, error) {
+				return &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(bytes.NewReader(body))}, nil
+			}),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := prometheus.New(client, nil)
+		for name, ask := range calls(c) {
+			failure := (*sources.Error)(nil)
+			if err := ask(t.Context()); err != nil && !errors.As(err, &failure) {
+				t.Errorf("%s: got %T %v", name, err, err)
+			}
+		}
+	})
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }

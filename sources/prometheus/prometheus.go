@@ -30,10 +30,10 @@ type Client struct {
 var _ sources.Metrics = (*Client)(nil)
 
 // New returns a client that sends through http and lists each question in ledger, which
-// may be nil. Give the transport Explain and Final of this package. The error is nil: an
+// may be nil. Give the transport Explain and Final of this package. Nothing is sent: an
 // address is checked by the transport, and a server by the first question.
-func New(http *transport.Client, ledger *sources.Ledger) (*Client, error) {
-	return &Client{http: http, api: v1.NewAPI(wire{http}), ledger: ledger}, nil
+func New(http *transport.Client, ledger *sources.Ledger) *Client {
+	return &Client{http: http, api: v1.NewAPI(wire{http}), ledger: ledger}
 }
 
 // question is what the ledger says of a request.

@@ -48,7 +48,8 @@ func fittingStep(d, step time.Duration) time.Duration {
 		return step
 	}
 	most := step * maxSteps
-	return step * ((d + most - 1) / most)
+	times := int64((d + most - 1) / most)
+	return time.Duration(times) * step
 }
 
 // series puts a query and reads its result.
@@ -75,6 +76,9 @@ func (c *Client) series(ctx context.Context, q question, send func(context.Conte
 	return answer, err
 }
 
+// errNoResult is of the kind that client_golang has for what it cannot decode.
+var errNoResult = &v1.Error{Type: v1.ErrBadResponse, Msg: "the answer holds no result"}
+
 // seriesOf converts a result, and counts the samples in it that are native histograms.
 // They are left out, and so are series of nothing else: which number to make of a
 // histogram is for the query to say.
@@ -82,6 +86,9 @@ func seriesOf(value model.Value) (series []sources.Series, histograms int, err e
 	switch value := value.(type) {
 	case model.Vector:
 		for _, s := range value {
+			if s == nil {
+				return nil, 0, errNoResult
+			}
 			if s.Histogram != nil {
 				histograms++
 				continue
@@ -90,6 +97,9 @@ func seriesOf(value model.Value) (series []sources.Series, histograms int, err e
 		}
 	case model.Matrix:
 		for _, s := range value {
+			if s == nil {
+				return nil, 0, errNoResult
+			}
 			histograms += len(s.Histograms)
 			if len(s.Values) == 0 {
 				continue
@@ -103,7 +113,7 @@ func seriesOf(value model.Value) (series []sources.Series, histograms int, err e
 	case *model.Scalar:
 		series = []sources.Series{{Labels: sources.Labels{}, Samples: []sources.Sample{sample(value.Timestamp, value.Value)}}}
 	default:
-		return nil, 0, &v1.Error{Type: v1.ErrBadResponse, Msg: "the answer holds no result"}
+		return nil, 0, errNoResult
 	}
 	return series, histograms, nil
 }

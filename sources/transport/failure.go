@@ -90,20 +90,20 @@ func (c *Client) speaksTLS() string { return "it speaks HTTPS there: write https
 
 func (c *Client) hint(kind error) string {
 	name := string(c.options.Backend)
-	switch kind {
-	case sources.ErrUnreachable:
+	switch {
+	case errors.Is(kind, sources.ErrUnreachable):
 		return fmt.Sprintf("check that %s runs and that %s is its address", name, c.origin())
-	case sources.ErrRefused:
+	case errors.Is(kind, sources.ErrRefused):
 		return fmt.Sprintf("check the credentials for %s, and the tenant if it has several", name)
-	case sources.ErrNotThisAPI:
+	case errors.Is(kind, sources.ErrNotThisAPI):
 		return fmt.Sprintf("check that %s is the address of %s's API: a login page, another server or a missing path prefix answers like this", c.origin(), name)
-	case sources.ErrTooLarge:
+	case errors.Is(kind, sources.ErrTooLarge):
 		return "ask for a shorter window or for fewer services"
-	case sources.ErrBusy:
+	case errors.Is(kind, sources.ErrBusy):
 		return "try again in a while, or with a shorter window"
-	case sources.ErrTimeout:
+	case errors.Is(kind, sources.ErrTimeout):
 		return "try a shorter window, or a longer --timeout"
-	case sources.ErrServer:
+	case errors.Is(kind, sources.ErrServer):
 		return fmt.Sprintf("%s failed on its own: its log says why", name)
 	}
 	return ""
@@ -133,7 +133,7 @@ func (c *Client) judge(ctx context.Context, response *http.Response, body []byte
 		return nil
 	}
 	kind := kindOf(status)
-	if html && (status/100 == 2 || kind == sources.ErrNotFound || kind == sources.ErrBadQuery) {
+	if html && (status/100 == 2 || errors.Is(kind, sources.ErrNotFound) || errors.Is(kind, sources.ErrBadQuery)) {
 		kind = sources.ErrNotThisAPI
 	}
 	failure := c.Failure(ctx, kind, nil)
@@ -153,7 +153,7 @@ func (c *Client) judge(ctx context.Context, response *http.Response, body []byte
 	if last := response.Request; last != nil && last.URL.Host != c.base.Host {
 		failure.Detail = fmt.Sprintf("after a redirect to %s: %s", sources.Printable(last.URL.Host), failure.Detail)
 	}
-	if wait, given := retryAfter(response); given && wait > maxRetryAfter && kind == sources.ErrBusy {
+	if wait, given := retryAfter(response); given && wait > maxRetryAfter && errors.Is(kind, sources.ErrBusy) {
 		failure.Hint = fmt.Sprintf("it asks to be left alone for %s: try again after that", wait.Round(time.Second))
 	}
 	return failure

@@ -117,7 +117,7 @@ func parseBase(o *Options) (*url.URL, error) {
 		return nil, errors.New("not an address")
 	case base.Scheme != "http" && base.Scheme != "https":
 		return nil, errors.New("the address must begin with http:// or https://")
-	case base.Host == "":
+	case base.Hostname() == "":
 		return nil, errors.New("the address names no host")
 	}
 	if base.User != nil {
@@ -151,7 +151,7 @@ func (c *Client) Get(ctx context.Context, path string, params url.Values, header
 	for name, values := range header {
 		request.Header[name] = values
 	}
-	_, body, err := c.Do(request)
+	_, body, err := c.Do(request) //nolint:bodyclose // Do has read and closed it
 	return body, err
 }
 

@@ -1,0 +1,55 @@
+package report
+
+import (
+	"strings"
+
+	"github.com/charmbracelet/x/ansi"
+
+	"obs/sources"
+)
+
+// Widths here are in cells, the columns of a terminal: a Chinese character or an emoji
+// takes two, a combining accent none.
+
+// Fit makes text printable and cuts it to at most width cells, the last of which is
+// then an ellipsis. A width below 1 leaves nothing.
+func Fit(s string, width int) string {
+	s = sources.Printable(s)
+	if width < 1 {
+		return ""
+	}
+	return ansi.Truncate(s, width, "…")
+}
+
+// pad fits text into a column whose content starts at its left.
+func pad(s string, width int) string {
+	s = Fit(s, width)
+	return s + strings.Repeat(" ", width-ansi.StringWidth(s))
+}
+
+// padLeft fits text into a column whose content ends at its right, as numbers do.
+func padLeft(s string, width int) string {
+	s = Fit(s, width)
+	return strings.Repeat(" ", width-ansi.StringWidth(s)) + s
+}
+
+// wrap breaks printable text between words into lines of at most width cells. A longer
+// word, such as an ID, stays whole.
+func wrap(text string, width int) []string {
+	var lines []string
+	line, used := "", 0
+	for _, word := range strings.Fields(text) {
+		cells := ansi.StringWidth(word)
+		if line != "" && used+1+cells > width {
+			lines = append(lines, line)
+			line, used = "", 0
+		}
+		if line != "" {
+			line += " "
+			used++
+		}
+		line += word
+		used += cells
+	}
+	return append(lines, line)
+}

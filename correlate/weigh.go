@@ -1,0 +1,168 @@
+package correlate
+
+import (
+	"cmp"
+	"context"
+	"math"
+	"obs/correlate/anomaly"
+	"obs/correlate/survey"
+	"obs/sources"
+	"slices"
+)
+
+// rateOf is how many requests a service gets per second when all is well, so that two
+// services are weighed alike whatever the incident does to their traffic; what it gets
+// in the window where there is no baseline, and 1 where no metric tells.
+func (w *walk) rateOf(service string) float64 {
+	for _, m := range w.measured {
+		if m.service == service && m.question.Signal == survey.Traffic && m.question.Exact {
+			if m.departure.Baseline > 0 {
+				return m.departure.Baseline
+			}
+			if m.departure.Window > 0 {
+				return m.departure.Window
+			}
+		}
+	}
+	return 1
+}
+
+// failureCost is what a failed request costs a user, in seconds of waiting: the time
+// after which attention is lost anyhow (Miller, "Response time in man-computer
+// conversational transactions", 1968).
+const failureCost = 10
+
+// impact is how much of users' time an anomaly costs, in seconds lost per second. Since
+// a caller waits for all that it calls, the largest is where users feel it.
+func (w *walk) impact(m *measured) float64 {
+	delta := math.Abs(m.departure.Window - m.departure.Baseline)
+	switch m.question.Signal {
+	case survey.Latency:
+		if m.spentKnown {
+			return m.spent
+		}
+		return delta * w.rateOf(m.service)
+	case survey.Errors:
+		return delta * w.rateOf(m.service) * failureCost
+	case survey.Traffic:
+		return delta * failureCost
+	}
+	return 0
+}
+
+// weighLatencies finds out how much more time requests take in all, where several
+// services got slower: one query for each metric in which they did.
+func (w *walk) weighLatencies(ctx context.Context) {
+	slower := map[*survey.Question][]*measured{}
+	for i := range w.measured {
+		m := &w.measured[i]
+		if m.departure.Anomalous && m.question.Signal == survey.Latency && m.question.Spent(w.over) != "" {
+			slower[m.question] = append(slower[m.question], m)
+		}
+	}
+	for question, services := range slower {
+		if len(services) < 2 {
+			continue
+		}
+		baseline, window, _, err := w.rangeBoth(ctx, question.Spent(w.over))
+		if err != nil {
+			w.failed(sources.Prometheus, "the anomalies were not weighed by the time that they cost", err)
+			continue
+		}
+		before, now := means(baseline), means(window)
+		for _, m := range services {
+			key := m.labels.String()
+			m.spent, m.spentKnown = now[key]-before[key], true
+		}
+	}
+}
+
+// means is the mean of each series by its labels.
+func means(series []sources.Series) map[string]float64 {
+	all := make(map[string]float64, len(series))
+	for _, s := range series {
+		sum := 0.0
+		for _, sample := range s.Samples {
+			sum += sample.Value
+		}
+		all[s.Labels.String()] = sum / float64(len(s.Samples))
+	}
+	return all
+}
+
+// tier orders signals by how surely they are a user's trouble.
+func tier(m *measured) int {
+	symptom := m.question.Signal == survey.Latency || m.question.Signal == survey.Errors
+	switch {
+	case symptom && m.question.Exact:
+		return 0
+	case m.question.Signal == survey.Traffic && m.departure.Direction == anomaly.Down && m.question.Exact:
+		return 1
+	case symptom:
+		return 2
+	case m.question.Signal == survey.Saturation:
+		return 3
+	case m.question.Signal == survey.Other:
+		return 4
+	}
+	return 5 // more traffic, which explains and does not hurt by itself
+}
+
+// harmful reports whether the anomaly alone makes a window anomalous.
+func harmful(m *measured) bool { return tier(m) < 5 }
+
+// keepAnomalies puts the anomalies into the case, worst first, and returns the one to
+// walk from: nil when nothing harmful departed.
+func (w *walk) keepAnomalies() *measured {
+	var bad []*measured
+	for i := range w.measured {
+		if w.measured[i].departure.Anomalous {
+			bad = append(bad, &w.measured[i])
+		}
+	}
+	slices.SortStableFunc(bad, func(a, b *measured) int {
+		return cmp.Or(
+			cmp.Compare(tier(a), tier(b)),
+			cmp.Compare(w.impact(b), w.impact(a)),
+			cmp.Compare(b.departure.Score, a.departure.Score),
+			cmp.Compare(a.query, b.query),
+		)
+	})
+	for _, m := range bad {
+		w.addAnomaly(m)
+	}
+	if len(bad) == 0 || !harmful(bad[0]) {
+		return nil
+	}
+	return bad[0]
+}
+
+func (w *walk) addAnomaly(m *measured) {
+	d := m.departure
+	metric := m.question.Metric
+	if metric == "" {
+		metric = m.labels["__name__"]
+	}
+	a := Anomaly{
+		Service: m.service, Operation: m.operation, Metric: metric, Signal: string(m.question.Signal),
+		Direction: string(d.Direction), Score: d.Score, Onset: d.Onset.UTC(),
+		BaselineValue: d.Baseline, WindowValue: d.Window, Unit: m.question.Unit, Guessed: !m.question.Exact,
+	}
+	a.Findings = []string{w.found.AddFinding(describe(&a), w.evidenceOf(m))}
+	w.found.Anomalies = append(w.found.Anomalies, a)
+}
+
+func (w *walk) evidenceOf(m *measured) Evidence {
+	both := w.question.Window.Union(w.question.Baseline)
+	if !w.question.Baseline.To.Equal(w.question.Window.From) {
+		both = w.question.Window
+	}
+	return Evidence{
+		Backend: sources.Prometheus, Query: m.query, Window: both, StepSeconds: m.step.Seconds(),
+		Values: []Value{
+			{Name: "median of the baseline", Value: m.departure.Baseline, Unit: m.question.Unit},
+			{Name: "median since the onset", Value: m.departure.Window, Unit: m.question.Unit},
+		},
+		URL: w.set.Metrics.Link(m.query, both),
+	}
+}
