@@ -19,8 +19,8 @@ GOLANGCI := $(GOLANGCI_BIN)/golangci-lint
 # one package at a time (-p 1); a cached result would say nothing about a server.
 INTEGRATION := go test -tags integration -count=1 -p 1 -timeout 30m
 
-# Folders named testdata are left out of ./..., so their one program is named.
-SHIP := ./testdata/backends/ship
+# Folders named testdata are left out of ./..., so their programs are named.
+SHIP := ./testdata/backends/ship ./testdata/picture
 SCRIPTS := $(BACKENDS) .ci/run
 
 LOAD_REQUESTS ?= 200
@@ -84,6 +84,20 @@ backends-status: ## one line per server
 .PHONY: load
 load: ## send HotROD requests: LOAD_REQUESTS (200), LOAD_PARALLEL (4) at a time
 	$(BACKENDS) load $(LOAD_REQUESTS) $(LOAD_PARALLEL)
+
+# The README's main job. The gentle minutes are the baseline of the hard ones; the wait
+# is for two scrapes, after which Prometheus has seen what was done.
+.PHONY: incident
+incident: build ## the main job, on real servers: HotROD gently, then hard, then obs triage
+	line=$$($(BACKENDS) up); eval "$$line"; \
+	from=$$(date -u +%FT%TZ); $(BACKENDS) load 40 1; to=$$(date -u +%FT%TZ); \
+	$(BACKENDS) load 60 12; sleep 11; \
+	bin/obs triage --since 2m --baseline "$$from/$$to" $(ARGS)
+
+.PHONY: picture
+picture: ## draw the README's picture from a real run
+	make incident ARGS="-o text" | go run ./testdata/picture obs triage --since 2m --baseline '"$$gentle"' >docs/.triage.svg
+	mv docs/.triage.svg docs/triage.svg
 
 # Two runs, so that the packages that talk to one backend fail before those that
 # need all three. The assignment, unlike eval alone, ends the recipe if `up` fails.

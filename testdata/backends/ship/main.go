@@ -53,9 +53,6 @@ func main() {
 		os.Exit(2)
 	}
 
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-
 	s := &shipper{
 		file:     *file,
 		position: *position,
@@ -63,9 +60,12 @@ func main() {
 		// Loki is on loopback: never by way of a proxy.
 		client: &http.Client{Timeout: pushTimeout, Transport: &http.Transport{}},
 	}
-	if err := s.run(ctx); err != nil {
-		log.Print(err)
-		os.Exit(1)
+
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := s.run(ctx)
+	stop()
+	if err != nil {
+		log.Fatal(err)
 	}
 }
 
