@@ -60,6 +60,8 @@ func Factor(from, to float64) string {
 	}
 	ratio := to / from
 	switch {
+	case ratio >= 1e5:
+		return ">99999x" // from next to nothing
 	case ratio >= 10:
 		return fmt.Sprintf("%.0fx", ratio)
 	case ratio >= 1.1:
@@ -89,8 +91,10 @@ func Quantity(value float64, unit string) string {
 
 // Seconds renders a duration in seconds.
 func Seconds(s float64) string {
-	size := math.Abs(s)
+	size := math.Abs(rounded(s))
 	switch {
+	case math.IsNaN(s):
+		return "nothing"
 	case size == 0:
 		return "0 s"
 	case size < 1e-3:
@@ -99,17 +103,30 @@ func Seconds(s float64) string {
 		return significant(s*1e3) + " ms"
 	case size < 100:
 		return significant(s) + " s"
+	case size < math.MaxInt64/float64(time.Second):
+		return time.Duration(s * float64(time.Second)).Round(time.Second).String()
 	}
-	return time.Duration(s * float64(time.Second)).Round(time.Second).String()
+	return strconv.FormatFloat(s, 'g', 3, 64) + " s" // centuries: some clock is wrong
 }
 
 // Clock renders a moment of the day, in UTC.
 func Clock(t time.Time) string { return t.UTC().Format("15:04:05") }
 
+// rounded keeps three significant digits.
+func rounded(v float64) float64 {
+	kept, err := strconv.ParseFloat(strconv.FormatFloat(v, 'e', 2, 64), 64)
+	if err != nil {
+		return v // rounding went beyond what a number can hold
+	}
+	return kept
+}
+
 func significant(v float64) string {
-	switch size := math.Abs(v); {
+	switch size := math.Abs(rounded(v)); {
 	case size == 0:
 		return "0"
+	case size >= 1e9:
+		return strconv.FormatFloat(v, 'g', 3, 64)
 	case size >= 100:
 		return strconv.FormatFloat(v, 'f', 0, 64)
 	case size >= 10:

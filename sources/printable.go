@@ -28,9 +28,9 @@ func Printable(s string) string {
 			b.WriteString(`\t`)
 		case r == '\r':
 			b.WriteString(`\r`)
-		case hostileRune(r) && r < 0x80:
+		case Acts(r) && r < 0x80:
 			fmt.Fprintf(&b, `\x%02x`, r)
-		case hostileRune(r):
+		case Acts(r):
 			fmt.Fprintf(&b, `\u%04x`, r)
 		default:
 			b.WriteRune(r)
@@ -43,7 +43,7 @@ func Printable(s string) string {
 func isPrintable(s string) bool {
 	for i := 0; i < len(s); {
 		r, size := utf8.DecodeRuneInString(s[i:])
-		if hostileRune(r) || (r == utf8.RuneError && size == 1) {
+		if Acts(r) || (r == utf8.RuneError && size == 1) {
 			return false
 		}
 		i += size
@@ -51,10 +51,10 @@ func isPrintable(s string) bool {
 	return true
 }
 
-// hostileRune tells what a terminal acts on instead of showing: C0 and C1 controls,
-// line and paragraph separators, and format characters (bidirectional overrides,
-// zero-width marks). Zero-width joiners stay: emoji are made with them.
-func hostileRune(r rune) bool {
+// Acts tells what a terminal acts on instead of showing it: C0 and C1 controls, line
+// and paragraph separators, and format characters (bidirectional overrides, zero-width
+// marks). Zero-width joiners stay: emoji are made with them.
+func Acts(r rune) bool {
 	if r < 0x20 || (r >= 0x7f && r < 0xa0) {
 		return true
 	}

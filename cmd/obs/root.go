@@ -121,7 +121,25 @@ Any one of them will do; with all three the walk goes all the way.`,
 		return usage(err, "see "+cmd.CommandPath()+" --help")
 	})
 	root.AddCommand(newTriage(w), newTrace(w), newVersion(w))
+	root.SetHelpCommand(newHelp(root))
 	return root
+}
+
+// newHelp is cobra's help command, but for a command that there is not: that is wrong use
+// here as it is without help before it.
+func newHelp(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: "Help about any command",
+		RunE: func(_ *cobra.Command, args []string) error {
+			about, rest, err := root.Find(args)
+			if err != nil || len(rest) > 0 {
+				return fmt.Errorf("unknown command %q for %q", strings.Join(args, " "), root.Name())
+			}
+			about.InitDefaultHelpFlag()
+			return about.Help()
+		},
+	}
 }
 
 func newVersion(w world) *cobra.Command {

@@ -99,6 +99,8 @@ func (f *windowFlags) baselineOf(w sources.Window, now time.Time) (sources.Windo
 	switch {
 	case !b.From.Before(b.To):
 		return b, usage(fmt.Errorf("the baseline is empty: it would go from %s to %s", stamp(b.From), stamp(b.To)), hint)
+	case b.From.After(now):
+		return b, usage(fmt.Errorf("the baseline starts in the future, at %s", stamp(b.From)), "times are UTC unless they or --tz say otherwise")
 	case !b.To.Before(w.To) && b.From.Before(w.To):
 		return b, usage(fmt.Errorf("the baseline %s leaves nothing of the window %s to compare with it", b, w), "compare with a time before the window, or with an offset no shorter than it")
 	}

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"fmt"
 	"io"
 	"strings"
 
@@ -29,25 +30,33 @@ func Markdown(w io.Writer, c *correlate.Case) error {
 		p.line("| --- | --- | --- |")
 		for _, q := range questions {
 			text, findings := answerText(q, c)
-			p.line("| %s | %s | %s |", q.asked, escape(text), strings.Join(findings, " "))
+			p.line("| %s | %s | %s |", q.asked, escape(text), escape(strings.Join(findings, " ")))
 		}
 		p.blank()
 	}
 	markdownSuspects(p, c)
+	markdownNothing(p, c)
 	markdownHops(p, c)
-	markdownTrace(p, c)
-	markdownRecords(p, c)
+	if c.Verdict != "" {
+		markdownTriaged(p, c)
+	} else {
+		markdownFound(p, c)
+	}
 	markdownFindings(p, c)
 	if len(c.Missing) > 0 {
 		p.line("## Missing")
 		p.blank()
 		for _, m := range c.Missing {
-			p.line("- %s: %s %s", missingName(m), escape(m.Reason), escape(m.Hint))
+			hint := ""
+			if m.Hint != "" {
+				hint = " → " + m.Hint
+			}
+			p.line("- %s: %s%s", opening(missingName(m)), escape(m.Reason), escape(hint))
 		}
 		p.blank()
 	}
 	n, failed, bytes := totals(c)
-	p.line("%d queries, %s read, %d failed.", n, Bytes(bytes), failed)
+	p.line("%s, %s read, %d failed.", counted(n, "query"), Bytes(bytes), failed)
 	return p.writeTo(w)
 }
 
@@ -60,8 +69,22 @@ func markdownSuspects(p *page, c *correlate.Case) {
 	p.line("| rank | service | operation | score | findings |")
 	p.line("| ---: | --- | --- | ---: | --- |")
 	for _, s := range c.Suspects {
-		p.line("| %d | %s | %s | %.2f | %s |", s.Rank, escape(s.Service), escape(s.Operation), s.Score, strings.Join(s.Findings, " "))
+		p.line("| %d | %s | %s | %.2f | %s |", s.Rank, escape(s.Service), escape(s.Operation), s.Score, escape(strings.Join(s.Findings, " ")))
 	}
+	p.blank()
+}
+
+func markdownNothing(p *page, c *correlate.Case) {
+	if !nothingFound(c) {
+		return
+	}
+	p.line("%s", nothingTitle)
+	p.blank()
+	for _, q := range c.Queries {
+		p.line("- %s, %s: %s in %s", opening(string(q.Backend)), escape(q.Status), code(q.Query), searched(&q))
+	}
+	p.blank()
+	p.line("%s", nothingAdvice)
 	p.blank()
 }
 
@@ -76,46 +99,64 @@ func markdownHops(p *page, c *correlate.Case) {
 		if h.Join.Weak() {
 			weak = " (weak)"
 		}
-		p.line("- %s → %s, joined by %s%s: %s %s", h.From, h.To, string(h.Join), weak, h.ID, escape(h.Note))
+		p.line("- %s → %s, joined by %s%s: %s %s", opening(h.From), escape(h.To), escape(string(h.Join)), weak, escape(h.ID), escape(note(h.Note)))
 		if h.Evidence != nil {
-			p.line("  %s", source(h.Evidence))
+			p.line("  - %s", source(h.Evidence))
 		}
 	}
 	p.blank()
 }
 
-func markdownTrace(p *page, c *correlate.Case) {
-	if c.Trace == nil || len(c.Trace.Spans) == 0 {
-		return
-	}
-	p.line("## Trace")
-	p.blank()
-	drawn := &page{}
-	traceHeader(drawn, c.Trace)
-	if c.Verdict != "" {
+// markdownTriaged draws what a triage shows of its trace, and the records.
+func markdownTriaged(p *page, c *correlate.Case) {
+	if c.Trace != nil && len(c.Trace.Spans) > 0 {
+		p.line("## Trace")
+		p.blank()
+		drawn := &page{}
+		traceHeader(drawn, c.Trace)
 		waterfall(drawn, c.Trace, nil, notable(c.Trace))
-	} else {
-		beneath, _ := bySpan(c.Trace, c.Records)
-		waterfall(drawn, c.Trace, beneath, nil)
+		fenced(p, drawn)
 	}
-	fenced(p, drawn.b.String())
+	markdownRecords(p, "Records", c.Records)
 }
 
-func markdownRecords(p *page, c *correlate.Case) {
-	if len(c.Records) == 0 {
+// markdownFound draws all traces of a lookup with the records beneath their spans, and
+// the other records.
+func markdownFound(p *page, c *correlate.Case) {
+	left := c.Records
+	for _, t := range tracesOf(c) {
+		p.line("## Trace")
+		p.blank()
+		var beneath map[sources.SpanID][]correlate.Record
+		beneath, left = bySpan(t, left)
+		drawn := &page{}
+		traceHeader(drawn, t)
+		waterfall(drawn, t, beneath, nil)
+		fenced(p, drawn)
+	}
+	title := "Records"
+	if c.Trace != nil {
+		title = "Records that name no span of these"
+	}
+	markdownRecords(p, title, left)
+}
+
+func markdownRecords(p *page, title string, all []correlate.Record) {
+	if len(all) == 0 {
 		return
 	}
-	p.line("## Records")
+	p.line("## %s", title)
 	p.blank()
 	drawn := &page{}
-	for i := range c.Records {
-		drawn.line("%s", recordLine(&c.Records[i]))
+	for i := range all {
+		drawn.line("%s", recordLine(&all[i]))
 	}
-	fenced(p, drawn.b.String())
+	fenced(p, drawn)
 }
 
-// fenced writes printable text as a code block, with a fence that it does not contain.
-func fenced(p *page, text string) {
+// fenced writes a page as a code block, with a fence that it does not contain.
+func fenced(p, drawn *page) {
+	text := drawn.b.String()
 	fence := "```"
 	for strings.Contains(text, fence) {
 		fence += "`"
@@ -130,7 +171,7 @@ func markdownFindings(p *page, c *correlate.Case) {
 	p.line("## Findings")
 	p.blank()
 	for _, f := range c.Findings {
-		p.line("- **%s** %s", f.ID, escape(f.Statement))
+		p.line("- **%s** %s", escape(f.ID), escape(f.Statement))
 		for i := range f.Evidence {
 			p.line("  - %s", source(&f.Evidence[i]))
 		}
@@ -140,31 +181,52 @@ func markdownFindings(p *page, c *correlate.Case) {
 
 // source is a piece of evidence with its query in code, and a link to the backend.
 func source(e *correlate.Evidence) string {
-	text := string(e.Backend) + ": " + code(e.Query)
+	text := opening(string(e.Backend)) + ": " + code(e.Query)
 	if !e.Window.IsZero() {
 		text += " in " + e.Window.String()
 	}
 	if strings.HasPrefix(e.URL, "http://") || strings.HasPrefix(e.URL, "https://") {
-		text += " [open](" + strings.NewReplacer("(", "%28", ")", "%29", " ", "%20").Replace(e.URL) + ")"
+		text += " [open](" + linkEscapes.Replace(sources.Printable(e.URL)) + ")"
 	}
 	return text
 }
 
-// code quotes text as inline code, with more backquotes than it contains in a row.
+// linkEscapes keep an address from ending the link that it stands in.
+var linkEscapes = strings.NewReplacer(
+	"(", "%28", ")", "%29", " ", "%20", "<", "%3C", ">", "%3E", `\`, "%5C", "`", "%60", "&", "&amp;")
+
+// code quotes text as inline code, with more backquotes than it contains in a row. A
+// space at either end, which Markdown would take away, is kept by another one.
 func code(s string) string {
 	s = sources.Printable(s)
+	if strings.Trim(s, " ") == "" {
+		return "` `" // two backquotes alone quote nothing
+	}
 	fence := "`"
 	for strings.Contains(s, fence) {
 		fence += "`"
 	}
-	if strings.HasPrefix(s, "`") || strings.HasSuffix(s, "`") {
+	if strings.ContainsAny(s[:1]+s[len(s)-1:], "` ") {
 		s = " " + s + " "
 	}
 	return fence + s + fence
 }
 
+// CommonMark 0.31 and GitHub's extensions: strikethrough, tables, formulas.
 var markdownEscapes = strings.NewReplacer(
-	`\`, `\\`, "`", "\\`", "*", `\*`, "_", `\_`, "[", `\[`, "]", `\]`, "<", "&lt;", ">", "&gt;", "|", `\|`, "#", `\#`)
+	`\`, `\\`, "`", "\\`", "*", `\*`, "_", `\_`, "[", `\[`, "]", `\]`, "<", "&lt;", ">", "&gt;", "&", "&amp;",
+	"|", `\|`, "#", `\#`, "~", `\~`, "$", `\$`)
 
-// escape makes text that may come from a backend stand for itself in Markdown.
+// escape makes text that may come from a backend stand for itself in Markdown, behind
+// other text in its line.
 func escape(s string) string { return markdownEscapes.Replace(sources.Printable(s)) }
+
+// opening is escape for the beginning of an item, where a dash or a number would begin
+// a list of its own.
+func opening(s string) string {
+	s = escape(s)
+	if s == "" || !strings.ContainsAny(s[:1], "-+= 0123456789") {
+		return s
+	}
+	return fmt.Sprintf("&#%d;%s", s[0], s[1:])
+}

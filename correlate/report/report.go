@@ -6,7 +6,6 @@
 package report
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"reflect"
@@ -19,14 +18,6 @@ import (
 // Width is how wide text is laid out. It does not follow the terminal, so that the same
 // case reads the same wherever it is written.
 const Width = 120
-
-// JSON writes the case as one indented JSON object.
-func JSON(w io.Writer, c *correlate.Case) error {
-	encoder := json.NewEncoder(w)
-	encoder.SetEscapeHTML(false)
-	encoder.SetIndent("", "  ")
-	return encoder.Encode(c)
-}
 
 // page collects lines. Every text argument is made printable on its way in, so that no
 // caller can forget to.
@@ -68,8 +59,10 @@ func headline(c *correlate.Case) string {
 	switch {
 	case c.Verdict == correlate.Anomalous && c.Answers != nil:
 		return verdict + "  " + c.Answers.WhatChanged.Text
+	case c.Verdict == correlate.Healthy && len(c.Anomalies) > 0:
+		return fmt.Sprintf("%s  nothing departs for the worse in %s", verdict, counted(c.Services, "service"))
 	case c.Verdict == correlate.Healthy:
-		return fmt.Sprintf("%s  none of %d services departs from its baseline", verdict, c.Services)
+		return fmt.Sprintf("%s  nothing departs from its baseline in %s", verdict, counted(c.Services, "service"))
 	case c.Interrupted:
 		return verdict + "  the run ended before there was enough to tell"
 	}
@@ -105,6 +98,36 @@ func answerText(q question, c *correlate.Case) (text string, findings []string) 
 	return answer.Text, answer.Findings
 }
 
+// What a lookup without trace and records says: that nothing was found is an answer.
+const (
+	nothingTitle  = "Nothing was found in what was searched:"
+	nothingAdvice = "It may never have been sampled, may have expired, or may belong to another tenant; a longer window (--since) may have it."
+)
+
+func nothingFound(c *correlate.Case) bool {
+	return c.Verdict == "" && c.Trace == nil && len(c.Records) == 0
+}
+
+// searched is the window that a query asked.
+func searched(q *correlate.Query) string {
+	if q.Window == nil {
+		return "all it has"
+	}
+	return q.Window.String()
+}
+
+// tracesOf lists the traces of a lookup.
+func tracesOf(c *correlate.Case) []*correlate.Trace {
+	var all []*correlate.Trace
+	if c.Trace != nil {
+		all = append(all, c.Trace)
+	}
+	for i := range c.OtherTraces {
+		all = append(all, &c.OtherTraces[i])
+	}
+	return all
+}
+
 func missingName(m correlate.Missing) string {
 	if m.Backend == "" {
 		return "obs"
@@ -121,6 +144,17 @@ func totals(c *correlate.Case) (queries, failed int, bytes int64) {
 		}
 	}
 	return len(c.Queries), failed, bytes
+}
+
+// counted renders a number with its noun.
+func counted(n int, noun string) string {
+	switch {
+	case n == 1:
+		return "1 " + noun
+	case strings.HasSuffix(noun, "y"):
+		return fmt.Sprintf("%d %sies", n, strings.TrimSuffix(noun, "y"))
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 // Bytes renders a size for people.

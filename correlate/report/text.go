@@ -6,7 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
+
+	"github.com/charmbracelet/x/ansi"
 
 	"obs/correlate"
 	"obs/sources"
@@ -56,30 +57,23 @@ func lookupText(p *page, c *correlate.Case) {
 	p.line("%s: taken for %s", c.Asked, c.TakenFor)
 	p.line("  window    %s", c.Window.String())
 	p.blank()
-	if c.Trace == nil && len(c.Records) == 0 {
-		p.line("Nothing was found in what was searched:")
+	if nothingFound(c) {
+		p.line("%s", nothingTitle)
 		for _, q := range c.Queries {
-			window := "all it has"
-			if q.Window != nil {
-				window = q.Window.String()
-			}
-			p.line("  %-10s %-8s %s   in %s", string(q.Backend), q.Status, q.Query, window)
+			p.line("  %-10s %-8s %s   in %s", string(q.Backend), q.Status, q.Query, searched(&q))
 		}
-		p.line("It may never have been sampled, may have expired, or may belong to another tenant; a longer window (--since) may have it.")
+		p.line("%s", nothingAdvice)
 		p.blank()
 		tail(p, c)
 		return
 	}
 	left := c.Records
-	if c.Trace != nil {
-		all := append([]correlate.Trace{*c.Trace}, c.OtherTraces...)
-		for i := range all {
-			var beneath map[sources.SpanID][]correlate.Record
-			beneath, left = bySpan(&all[i], left)
-			traceHeader(p, &all[i])
-			waterfall(p, &all[i], beneath, nil)
-			p.blank()
-		}
+	for _, t := range tracesOf(c) {
+		var beneath map[sources.SpanID][]correlate.Record
+		beneath, left = bySpan(t, left)
+		traceHeader(p, t)
+		waterfall(p, t, beneath, nil)
+		p.blank()
 	}
 	if len(left) > 0 {
 		title := "RECORDS"
@@ -125,29 +119,14 @@ func refs(ids []string) string {
 
 // indented writes text behind a label, wrapped at Width.
 func indented(p *page, label, text string) {
-	margin := utf8.RuneCountInString(label)
+	label = sources.Printable(label)
+	margin := ansi.StringWidth(label)
 	for i, part := range wrap(sources.Printable(text), Width-margin) {
 		if i > 0 {
 			label = strings.Repeat(" ", margin)
 		}
 		p.line("%s%s", label, part)
 	}
-}
-
-func wrap(text string, width int) []string {
-	var lines []string
-	line := ""
-	for _, word := range strings.Fields(text) {
-		if line != "" && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > width {
-			lines = append(lines, line)
-			line = ""
-		}
-		if line != "" {
-			line += " "
-		}
-		line += word
-	}
-	return append(lines, line)
 }
 
 func suspects(p *page, c *correlate.Case) {
@@ -161,6 +140,15 @@ func suspects(p *page, c *correlate.Case) {
 	p.blank()
 }
 
+// Columns of the anomalies. A quantity is as wide as "19.8 requests/s", and a signal
+// that was guessed as "saturation (?)".
+const (
+	flowWidth     = 36
+	signalWidth   = 14
+	quantityWidth = 15
+	factorWidth   = 7
+)
+
 // shownAnomalies is how many anomalies text lists; JSON has them all.
 const shownAnomalies = 15
 
@@ -168,7 +156,8 @@ func anomalies(p *page, c *correlate.Case) {
 	if len(c.Anomalies) == 0 {
 		return
 	}
-	p.line("ANOMALIES   %s %s %10s %10s %7s %6s  %s", pad("service", 36), pad("signal", 10), "baseline", "window", "change", "score", "since")
+	p.line("ANOMALIES   %s %s %s %s %s %6s  %s", pad("service", flowWidth), pad("signal", signalWidth),
+		padLeft("baseline", quantityWidth), padLeft("window", quantityWidth), padLeft("change", factorWidth), "score", "since")
 	for i, a := range c.Anomalies {
 		if i == shownAnomalies {
 			p.line("  and %d more: -o json has them", len(c.Anomalies)-i)
@@ -182,18 +171,12 @@ func anomalies(p *page, c *correlate.Case) {
 		if !a.Onset.IsZero() {
 			since = correlate.Clock(a.Onset)
 		}
-		p.line("  %-8s  %s %s %10s %10s %7s %6.1f  %s", strings.Join(a.Findings[:min(1, len(a.Findings))], " "),
-			pad(strings.TrimSpace(a.Service+" "+a.Operation), 36), pad(signal, 10),
-			correlate.Quantity(a.BaselineValue, a.Unit), correlate.Quantity(a.WindowValue, a.Unit),
-			correlate.Factor(a.BaselineValue, a.WindowValue), a.Score, since)
+		p.line("  %s  %s %s %s %s %s %6.1f  %s", pad(strings.Join(a.Findings[:min(1, len(a.Findings))], " "), 8),
+			pad(strings.TrimSpace(a.Service+" "+a.Operation), flowWidth), pad(signal, signalWidth),
+			padLeft(correlate.Quantity(a.BaselineValue, a.Unit), quantityWidth), padLeft(correlate.Quantity(a.WindowValue, a.Unit), quantityWidth),
+			padLeft(correlate.Factor(a.BaselineValue, a.WindowValue), factorWidth), a.Score, since)
 	}
 	p.blank()
-}
-
-// pad fills or cuts a text that may come from a backend to width.
-func pad(s string, width int) string {
-	s = sources.Shorten(sources.Printable(s), width)
-	return s + strings.Repeat(" ", max(0, width-utf8.RuneCountInString(s)))
 }
 
 func hops(p *page, c *correlate.Case) {
@@ -242,7 +225,7 @@ func findings(p *page, c *correlate.Case) {
 	}
 	p.line("FINDINGS and the queries they rest on")
 	for _, f := range c.Findings {
-		indented(p, fmt.Sprintf("  %-4s", f.ID), f.Statement)
+		indented(p, fmt.Sprintf("  %-4s ", f.ID), f.Statement)
 		for _, e := range f.Evidence {
 			at := ""
 			if !e.Window.IsZero() {
@@ -259,7 +242,7 @@ func tail(p *page, c *correlate.Case) {
 	if len(c.Missing) > 0 {
 		p.line("MISSING")
 		for _, m := range c.Missing {
-			indented(p, fmt.Sprintf("  %-11s", missingName(m)), m.Reason)
+			indented(p, fmt.Sprintf("  %-10s ", missingName(m)), m.Reason)
 			if m.Hint != "" {
 				indented(p, "             → ", m.Hint)
 			}
@@ -267,7 +250,7 @@ func tail(p *page, c *correlate.Case) {
 		p.blank()
 	}
 	n, failed, bytes := totals(c)
-	cost := fmt.Sprintf("%d queries, %s read", n, Bytes(bytes))
+	cost := fmt.Sprintf("%s, %s read", counted(n, "query"), Bytes(bytes))
 	if failed > 0 {
 		cost += fmt.Sprintf(", %d failed", failed)
 	}

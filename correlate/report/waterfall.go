@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"obs/correlate"
 	"obs/sources"
@@ -12,9 +11,16 @@ import (
 
 // Columns of the waterfall: name, duration, self time, and the bars.
 const (
-	nameWidth = 56
-	barWidth  = 38
+	nameWidth     = 56
+	durationWidth = 9
+	barWidth      = 38
 )
+
+// deepest is how deep a span is indented: a deeper one stands as far right as this, so
+// that its name has room. The bars tell its place in time all the same.
+const deepest = 20
+
+func indentation(s *correlate.Span) int { return 2 * min(max(s.Depth, 0), deepest) }
 
 func traceHeader(p *page, t *correlate.Trace) {
 	root := ""
@@ -28,7 +34,7 @@ func traceHeader(p *page, t *correlate.Trace) {
 	if t.OrphanCount > 0 {
 		more += fmt.Sprintf(", %d without their parent", t.OrphanCount)
 	}
-	p.line("TRACE %s  %s  %s  %d spans%s", string(t.ID), root, correlate.Seconds(t.DurationSeconds), t.SpanCount, more)
+	p.line("TRACE %s  %s  %s  %s%s", string(t.ID), root, correlate.Seconds(t.DurationSeconds), counted(t.SpanCount, "span"), more)
 	p.line("  began %s   ━ critical path  ─ other time   ✖ failed  ? parent missing", t.Start.UTC().Format("2006-01-02 15:04:05.000 UTC"))
 }
 
@@ -60,7 +66,7 @@ func notable(t *correlate.Trace) map[sources.SpanID]bool {
 // is given the others are folded into a count.
 func waterfall(p *page, t *correlate.Trace, beneath map[sources.SpanID][]correlate.Record, only map[sources.SpanID]bool) {
 	window := t.Window()
-	p.line("  %s %9s %9s", pad("service  operation", nameWidth), "duration", "self")
+	p.line("  %s %s %s", pad("service  operation", nameWidth), padLeft("duration", durationWidth), padLeft("self", durationWidth))
 	folded := 0
 	shown := map[sources.SpanID]bool{}
 	for i := range t.Spans {
@@ -71,16 +77,17 @@ func waterfall(p *page, t *correlate.Trace, beneath map[sources.SpanID][]correla
 		}
 		mark := " "
 		switch {
-		case s.ID == t.Blamed:
+		case t.Blamed != "" && s.ID == t.Blamed:
 			mark = "►"
 		case s.Error:
 			mark = "✖"
 		case s.Orphan:
 			mark = "?"
 		}
-		p.line("%s %s %9s %9s │%s│", mark, pad(strings.Repeat("  ", min(s.Depth, 20))+s.Service+"  "+s.Operation, nameWidth),
-			correlate.Seconds(s.DurationSeconds), correlate.Seconds(s.SelfSeconds), bar(s, window))
-		indent := strings.Repeat(" ", 4+2*min(s.Depth, 20))
+		margin := strings.Repeat(" ", indentation(s))
+		p.line("%s %s %s %s │%s│", mark, pad(margin+s.Service+"  "+s.Operation, nameWidth),
+			padLeft(correlate.Seconds(s.DurationSeconds), durationWidth), padLeft(correlate.Seconds(s.SelfSeconds), durationWidth), bar(s, window))
+		indent := "    " + margin
 		if s.StatusMessage != "" {
 			p.line("%sstatus: %s", indent, s.StatusMessage)
 		}
@@ -100,7 +107,7 @@ func waterfall(p *page, t *correlate.Trace, beneath map[sources.SpanID][]correla
 		shown[s.ID] = true
 	}
 	if folded > 0 {
-		p.line("  … %d more spans, which the request hardly waited for and which did not fail", folded)
+		p.line("  … %s, which the request hardly waited for and which did not fail", counted(folded, "more span"))
 	}
 }
 
@@ -130,6 +137,5 @@ func bar(s *correlate.Span, window sources.Window) string {
 	if s.CriticalSeconds > 0 {
 		stroke = "━"
 	}
-	drawn := strings.Repeat(" ", from) + strings.Repeat(stroke, to-from)
-	return drawn + strings.Repeat(" ", barWidth-utf8.RuneCountInString(drawn))
+	return strings.Repeat(" ", from) + strings.Repeat(stroke, to-from) + strings.Repeat(" ", barWidth-to)
 }
