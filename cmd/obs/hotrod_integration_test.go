@@ -142,7 +142,7 @@ func eventually(condition func() (bool, error)) error {
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("it did not come true within %s (last error: %v)", patience, err)
+			return fmt.Errorf("it did not come true within %s (last seen: %w)", patience, err)
 		case <-tick.C:
 		}
 	}

@@ -120,9 +120,10 @@ func TestRequestIDs(t *testing.T) {
 				}
 				pushLine(t, test.line(request, trace, span), metadata)
 			}
+			// Both halves must have arrived, each in its own time.
 			err := eventually(func() (bool, error) {
-				_, stderr, status := obs("trace", trace, "-o", "json")
-				return status == exitOK, fmt.Errorf("status %d: %s", status, stderr)
+				c, status := obsCase(t, "trace", trace)
+				return c.Trace != nil && len(c.Records) == test.records, fmt.Errorf("status %d, %d records", status, len(c.Records))
 			})
 			if err != nil {
 				t.Fatal(err)

@@ -79,7 +79,7 @@ func run(args []string, w world) int {
 }
 
 func runContext(ctx context.Context, args []string, w world) int {
-	root := newRoot(w)
+	root := newRoot(w) //nolint:contextcheck // cobra hands the context to each command
 	root.SetArgs(args)
 	root.SetOut(w.out)
 	root.SetErr(w.err)

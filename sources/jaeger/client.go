@@ -110,7 +110,7 @@ func (c *Client) exchange(ctx context.Context, q question, read func([]byte) (in
 	if err != nil {
 		return 0, c.http.Failure(ctx, sources.ErrBadQuery, err)
 	}
-	_, body, err := c.http.Do(request)
+	_, body, err := c.http.Do(request) //nolint:bodyclose // Do has read and closed it
 	if errors.Is(err, sources.ErrNotFound) && Explain(http.StatusNotFound, body) == "" {
 		// A server that has this path says in Jaeger's own form what it did not find.
 		failure := c.http.Failure(ctx, sources.ErrNotThisAPI, fmt.Errorf("it has no %s", q.path))
