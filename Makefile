@@ -89,14 +89,14 @@ load: ## send HotROD requests: LOAD_REQUESTS (200), LOAD_PARALLEL (4) at a time
 # is for two scrapes, after which Prometheus has seen what was done.
 .PHONY: incident
 incident: build ## the main job, on real servers: HotROD gently, then hard, then obs triage
-	line=$$($(BACKENDS) up); eval "$$line"; \
-	from=$$(date -u +%FT%TZ); $(BACKENDS) load 40 1; to=$$(date -u +%FT%TZ); \
-	$(BACKENDS) load 60 12; sleep 11; \
+	@line=$$($(BACKENDS) up); eval "$$line"; \
+	from=$$(date -u +%FT%TZ); $(BACKENDS) load 40 1 >&2; to=$$(date -u +%FT%TZ); \
+	$(BACKENDS) load 60 12 >&2; sleep 11; \
 	bin/obs triage --since 2m --baseline "$$from/$$to" $(ARGS)
 
 .PHONY: picture
 picture: ## draw the README's picture from a real run
-	make incident ARGS="-o text" | go run ./testdata/picture obs triage --since 2m --baseline '"$$gentle"' >docs/.triage.svg
+	$(MAKE) -s --no-print-directory incident ARGS="-o text" | go run ./testdata/picture obs triage --since 2m --baseline '"$$gentle"' >docs/.triage.svg
 	mv docs/.triage.svg docs/triage.svg
 
 # Two runs, so that the packages that talk to one backend fail before those that

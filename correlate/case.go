@@ -262,7 +262,8 @@ func NewCase(window sources.Window) *Case {
 // AddFinding appends a finding and returns its ID.
 func (c *Case) AddFinding(statement string, evidence ...Evidence) string {
 	id := findingID(len(c.Findings) + 1)
-	c.Findings = append(c.Findings, Finding{ID: id, Statement: statement, Evidence: evidence})
+	// A list of its own, so that none marshals as a list too.
+	c.Findings = append(c.Findings, Finding{ID: id, Statement: statement, Evidence: append([]Evidence{}, evidence...)})
 	return id
 }
 

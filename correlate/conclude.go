@@ -52,10 +52,8 @@ func (w *walk) verdict() Verdict {
 			return Inconclusive
 		}
 	}
-	for i := range w.measured {
-		if d := &w.measured[i].departure; !d.New && !d.Gone {
-			return Healthy
-		}
+	if w.compared() > 0 {
+		return Healthy
 	}
 	return Inconclusive
 }

@@ -60,18 +60,20 @@ func (w *walk) survey(ctx context.Context) *measured {
 	}
 	w.measure(ctx, questions)
 	w.found.Services = len(w.services())
-	if len(w.measured) == 0 && ctx.Err() == nil {
-		w.found.missing(Missing{
-			Backend: sources.Prometheus, Kind: MissingNoData,
-			Reason: fmt.Sprintf("it has no series of a service in %s that could be compared", w.question.Window),
-			Hint:   "check the window (times are UTC unless --tz says otherwise) and --service, or ask for a longer one with --since",
-		})
-		done("nothing there in this window")
+	if w.compared() == 0 && ctx.Err() == nil {
+		reason := fmt.Sprintf("it has no series of a service in %s", w.question.Window)
+		hint := "check the window (times are UTC unless --tz says otherwise) and --service, or ask for a longer one with --since"
+		if len(w.measured) > 0 {
+			reason = fmt.Sprintf("no series of a service has samples enough in the window and in the baseline %s", w.question.Baseline)
+			hint = "name a --baseline in which all was well, or ask for a longer window with --since"
+		}
+		w.found.missing(Missing{Backend: sources.Prometheus, Kind: MissingNoData, Reason: reason, Hint: hint})
+		done("nothing to compare in this window")
 		return nil
 	}
 	w.weighLatencies(ctx)
 	primary := w.keepAnomalies()
-	done(fmt.Sprintf("%s in %s, %s", counted(len(w.measured), "series"), counted(w.found.Services, "service"),
+	done(fmt.Sprintf("%s in %s, %s", counted(w.compared(), "series"), counted(w.found.Services, "service"),
 		counted(len(w.found.Anomalies), "anomaly")))
 	return primary
 }
@@ -300,11 +302,23 @@ func kindRank(q *survey.Question, kind string) int {
 	return 1 + len(order)
 }
 
+// compared is how many series could be compared.
+func (w *walk) compared() int {
+	n := 0
+	for i := range w.measured {
+		if w.measured[i].departure.Compared {
+			n++
+		}
+	}
+	return n
+}
+
+// services are those of which something could be compared.
 func (w *walk) services() []string {
 	seen := map[string]bool{}
 	var names []string
 	for _, m := range w.measured {
-		if !seen[m.service] {
+		if m.departure.Compared && !seen[m.service] {
 			seen[m.service] = true
 			names = append(names, m.service)
 		}

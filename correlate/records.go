@@ -213,7 +213,7 @@ func (w *walk) toRecords(ctx context.Context, primary *measured) {
 		return
 	}
 	if w.found.Trace == nil {
-		if primary == nil && len(w.measured) == 0 && len(w.found.Anomalies) == 0 {
+		if primary == nil && w.compared() == 0 && len(w.found.Anomalies) == 0 {
 			w.surveyLogs(ctx)
 		} else if primary != nil {
 			w.weakRecords(ctx, primary.service, w.question.Window)

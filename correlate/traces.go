@@ -27,7 +27,7 @@ func (w *walk) toTrace(ctx context.Context, primary *measured) *measured {
 		return primary
 	}
 	if primary == nil {
-		if len(w.measured) == 0 {
+		if w.compared() == 0 {
 			return w.surveyTraces(ctx)
 		}
 		return nil

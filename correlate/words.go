@@ -125,7 +125,7 @@ func significant(v float64) string {
 	switch size := math.Abs(rounded(v)); {
 	case size == 0:
 		return "0"
-	case size >= 1e9:
+	case size >= 1e15:
 		return strconv.FormatFloat(v, 'g', 3, 64)
 	case size >= 100:
 		return strconv.FormatFloat(v, 'f', 0, 64)

@@ -37,6 +37,9 @@ type Limits struct {
 
 // Departure is what a comparison found.
 type Departure struct {
+	// Compared tells that both sides have samples enough to say anything: only then
+	// does it mean something that a series is not anomalous.
+	Compared  bool
 	Anomalous bool
 	Direction Direction
 	// Score is the distance of Window from Baseline in robust standard deviations of
@@ -90,6 +93,7 @@ func Compare(baseline, window []sources.Sample, limits Limits) Departure {
 		return result
 	}
 	up, down := split(now, center, spread, limits)
+	result.Compared = true
 	// A window with both, such as a spike and the silence after it, is judged by the
 	// side with more samples.
 	out, direction := up, Up

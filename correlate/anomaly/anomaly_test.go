@@ -63,6 +63,9 @@ func TestCompare(t *testing.T) {
 			if math.IsNaN(got.Score) || got.Score < 0 || got.Score > anomaly.MaxScore {
 				t.Errorf("score %v", got.Score)
 			}
+			if want := len(test.baseline) > 2 && len(test.window) > 2; got.Compared != want {
+				t.Errorf("compared is %v, want %v", got.Compared, want)
+			}
 			if got.Anomalous != test.anomalous {
 				t.Fatalf("anomalous is %v: %+v", got.Anomalous, got)
 			}
@@ -87,7 +90,7 @@ func TestNewAndGoneSeriesAreKnownForWhatTheyAre(t *testing.T) {
 	if got := anomaly.Compare(series(1, 2, 3), series(math.NaN()), limits); got.New || !got.Gone || got.Anomalous {
 		t.Errorf("a gone series: %+v", got)
 	}
-	if got := anomaly.Compare(nil, nil, limits); got.New || got.Gone || got.Anomalous {
+	if got := anomaly.Compare(nil, nil, limits); got.New || got.Gone || got.Anomalous || got.Compared {
 		t.Errorf("no series: %+v", got)
 	}
 }
