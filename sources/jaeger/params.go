@@ -14,15 +14,20 @@ import (
 // params are the parameters of a request, in the order in which a person reads them.
 type params []param
 
-type param struct{ name, value string }
+// param is a value under a name. One that repeats another under the spelling of other
+// servers is sent, and left out where a person reads.
+type param struct {
+	name, value string
+	repeated    bool
+}
 
 // add appends the value under each name, unless it is empty.
 func (p *params) add(value string, names ...string) {
 	if value == "" {
 		return
 	}
-	for _, name := range names {
-		*p = append(*p, param{name, value})
+	for i, name := range names {
+		*p = append(*p, param{name, value, i > 0})
 	}
 }
 
@@ -39,6 +44,9 @@ func (p params) values() url.Values {
 func (p params) String() string {
 	var b strings.Builder
 	for i, each := range p {
+		if each.repeated {
+			continue
+		}
 		if i > 0 {
 			b.WriteByte('&')
 		}
