@@ -111,7 +111,7 @@ func TestSearchParameters(t *testing.T) {
 			"query.duration_min": "1.5s", "query.durationMin": "1.5s",
 			"query.duration_max": "60.000000001s", "query.durationMax": "60.000000001s",
 			"query.num_traces": "7", "query.searchDepth": "7",
-		}, "GET /api/v3/traces?query.service_name=a%26b%20c&query.serviceName=a%26b%20c&query.operation_name=GET%20/x?y=1&"},
+		}, "GET /api/v3/traces?query.service_name=a%26b%20c&query.operation_name=GET%20/x?y=1&query.start_time_min=2026-11-21T07:00:00.123456789Z&"},
 		{older(), map[string]string{
 			"service": "a&b c", "operation": "GET /x?y=1", "start": "1795244400123456", "end": "1795246200000000",
 			"minDuration": "1.5s", "maxDuration": "60.000000001s", "limit": "7",
