@@ -55,6 +55,7 @@ func (w *walk) exemplars(ctx context.Context, primary *measured) []exemplar {
 // trustExemplar takes the ID of an exemplar that cannot be checked, so that the logs
 // can still be asked for it.
 func (w *walk) trustExemplar(exemplars []exemplar, why string) {
+	exemplars = slices.DeleteFunc(exemplars, func(e exemplar) bool { return slices.Contains(w.rejected, e.id) })
 	if len(exemplars) == 0 {
 		return
 	}
@@ -85,6 +86,7 @@ func (w *walk) checkExemplars(ctx context.Context, primary *measured, exemplars 
 		trace, err := w.set.Traces.Trace(ctx, e.id, around)
 		if errors.Is(err, sources.ErrNotFound) {
 			gone++
+			w.rejected = append(w.rejected, e.id)
 			continue
 		}
 		if err != nil {
@@ -92,6 +94,7 @@ func (w *walk) checkExemplars(ctx context.Context, primary *measured, exemplars 
 		}
 		tree := spans.Build(&trace)
 		if !slices.ContainsFunc(trace.Services(), func(s string) bool { return sameService(s, primary.service) }) {
+			w.rejected = append(w.rejected, e.id)
 			continue
 		}
 		note := fmt.Sprintf("checked: the trace is there and has %s in it", primary.service)

@@ -33,7 +33,7 @@ func (w *walk) lookForFailure(ctx context.Context, primary *measured) {
 	if worst == nil || worst == primary {
 		return
 	}
-	done := w.begin("failures", "looking for where failing requests begin to fail")
+	step := w.begin("failures", "looking for where failing requests begin to fail")
 	service, err := w.tracedName(ctx, worst.service)
 	if err == nil && service != "" {
 		_, err = w.searchFailing(ctx, service, worst)
@@ -41,11 +41,11 @@ func (w *walk) lookForFailure(ctx context.Context, primary *measured) {
 	switch {
 	case err != nil:
 		w.failed(sources.Jaeger, "failing requests were not looked at", err)
-		done("Jaeger gave no answer")
+		step.failed("Jaeger gave no answer")
 	case w.failure == nil:
-		done("no failing trace of " + worst.service + " is stored")
+		step.ended("no failing trace of " + worst.service + " is stored")
 	default:
-		done(w.failure.String())
+		step.ended(w.failure.String())
 	}
 }
 

@@ -15,18 +15,18 @@ import (
 
 // surveyLogs looks for services whose errors grew, where logs are all there is.
 func (w *walk) surveyLogs(ctx context.Context) {
-	done := w.begin("logs", "comparing the errors of every service in the logs")
+	step := w.begin("logs", "comparing the errors of every service in the logs")
 	worst, err := w.compareErrors(ctx)
 	if err != nil {
 		w.failed(sources.Loki, "no log record was looked at", err)
-		done("Loki gave no answer")
+		step.failed("Loki gave no answer")
 		return
 	}
 	if worst == nil {
-		done("no service logs more errors than before")
+		step.ended("no service logs more errors than before")
 		return
 	}
-	done(worst.statement)
+	step.ended(worst.statement)
 	answer, err := w.set.Logs.Records(ctx, worst.query, w.question.Window, weakLimit, false)
 	if err != nil {
 		w.failed(sources.Loki, "no log record was looked at", err)
@@ -62,6 +62,13 @@ func (w *walk) compareErrors(ctx context.Context) (*grownErrors, error) {
 	if len(w.question.Services) > 0 {
 		selector = sources.Selector{sources.AnyOf(label, w.question.Services...)}
 	}
+	names := map[string]bool{}
+	for _, l := range streams {
+		if name := l[label]; name != "" && (len(w.question.Services) == 0 || slices.Contains(w.question.Services, name)) {
+			names[name] = true
+		}
+	}
+	w.found.Services = len(names)
 	level := firstOn(streams, []string{"level", "severity", "detected_level"})
 	if level == "" {
 		level = "detected_level" // Loki's own, in structured metadata
@@ -83,7 +90,6 @@ func (w *walk) compareErrors(ctx context.Context) (*grownErrors, error) {
 	for _, s := range before.Series {
 		was[s.Labels[label]] = last(s)
 	}
-	w.found.Services = len(now.Series)
 	var grown []Anomaly
 	for _, s := range now.Series {
 		a := Anomaly{

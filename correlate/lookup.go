@@ -73,10 +73,7 @@ func Find(ctx context.Context, set sources.Set, lookup Lookup, observe Observer)
 	return f.found
 }
 
-func (f *finder) begin(name, doing string) func(string) {
-	f.observe(Step{Name: name, Text: doing})
-	return func(result string) { f.observe(Step{Name: name, Done: true, Text: result}) }
-}
+func (f *finder) begin(name, doing string) stepUnderWay { return begin(f.observe, name, doing) }
 
 // byTraceID brings the spans and records of a trace and adds them to the case. It
 // reports whether anything was there.
@@ -106,20 +103,20 @@ func (f *finder) fetch(ctx context.Context, id sources.TraceID) *Trace {
 	if f.set.Traces == nil {
 		return nil
 	}
-	done := f.begin("trace", "fetching trace "+string(id))
+	step := f.begin("trace", "fetching trace "+string(id))
 	answer, err := f.set.Traces.Trace(ctx, id, sources.Window{})
 	switch {
 	case errors.Is(err, sources.ErrNotFound):
-		done("Jaeger does not have it")
+		step.ended("Jaeger does not have it")
 		return nil
 	case err != nil:
 		f.found.missingError(sources.Jaeger, "no spans were looked at", err)
-		done("Jaeger gave no answer")
+		step.failed("Jaeger gave no answer")
 		return nil
 	}
 	trace := FromTree(spans.Build(&answer))
 	trace.URL = f.set.Traces.Link(id, "")
-	done(counted(trace.SpanCount, "span"))
+	step.ended(counted(trace.SpanCount, "span"))
 	return &trace
 }
 
@@ -135,7 +132,7 @@ func (f *finder) keepTrace(trace *Trace) {
 // records looks in the window, and farther back where nothing is there and the window
 // was a guess.
 func (f *finder) records(ctx context.Context, s search, window sources.Window, known bool) foundRecords {
-	done := f.begin("records", "bringing its log records")
+	step := f.begin("records", "bringing its log records")
 	windows := []sources.Window{window}
 	if !known && !f.lookup.Fixed {
 		for _, back := range widenings {
@@ -150,7 +147,7 @@ func (f *finder) records(ctx context.Context, s search, window sources.Window, k
 		found, err = findRecords(ctx, f.set.Logs, s, w, lookupRecords)
 		if err != nil {
 			f.found.missingError(sources.Loki, "not all log records were looked at", err)
-			done("Loki gave no answer")
+			step.failed("Loki gave no answer")
 			return foundRecords{}
 		}
 		if len(found.records) > 0 {
@@ -166,7 +163,7 @@ func (f *finder) records(ctx context.Context, s search, window sources.Window, k
 	if found.truncated {
 		f.found.missing(truncatedRecords(len(found.records)))
 	}
-	done(counted(len(found.records), "record"))
+	step.ended(counted(len(found.records), "record"))
 	return found
 }
 
@@ -260,11 +257,11 @@ func joinIDs(ids []sources.TraceID) string {
 // byAttribute searches every service's spans for an attribute that holds the request
 // ID, one attribute after the other, and stops at the first that finds something.
 func (f *finder) byAttribute(ctx context.Context, id string) []sources.TraceID {
-	done := f.begin("attributes", "searching the span attributes for it")
+	step := f.begin("attributes", "searching the span attributes for it")
 	services, err := f.set.Traces.Services(ctx)
 	if err != nil {
 		f.found.missingError(sources.Jaeger, "span attributes were not searched", err)
-		done("Jaeger gave no answer")
+		step.failed("Jaeger gave no answer")
 		return nil
 	}
 	slices.Sort(services)
@@ -290,7 +287,7 @@ func (f *finder) byAttribute(ctx context.Context, id string) []sources.TraceID {
 		}
 		if err := group.Wait(); err != nil {
 			f.found.missingError(sources.Jaeger, "span attributes were not searched", err)
-			done("Jaeger gave no answer")
+			step.failed("Jaeger gave no answer")
 			return nil
 		}
 		var ids []sources.TraceID
@@ -300,11 +297,11 @@ func (f *finder) byAttribute(ctx context.Context, id string) []sources.TraceID {
 			}
 		}
 		if len(ids) > 0 {
-			done(fmt.Sprintf("%s holds it", attribute.Key))
+			step.ended(fmt.Sprintf("%s holds it", attribute.Key))
 			return ids
 		}
 	}
-	done("no span attribute holds it")
+	step.ended("no span attribute holds it")
 	return nil
 }
 

@@ -51,15 +51,19 @@ func (w *walk) survey(ctx context.Context) *measured {
 		w.found.notConfigured(sources.Prometheus, "no metric was looked at")
 		return nil
 	}
-	done := w.begin("survey", "looking at the metrics of every service")
+	step := w.begin("survey", "looking at the metrics of every service")
 	questions, err := w.questions(ctx)
 	if err != nil {
 		w.failed(sources.Prometheus, "the metrics were not looked at", err)
-		done("Prometheus gave no answer")
+		step.failed("Prometheus gave no answer")
 		return nil
 	}
 	w.measure(ctx, questions)
 	w.found.Services = len(w.services())
+	if w.compared() == 0 && w.found.unanswered(sources.Prometheus) {
+		step.ended("Prometheus gave no answer that could be compared")
+		return nil
+	}
 	if w.compared() == 0 && ctx.Err() == nil {
 		reason := fmt.Sprintf("it has no series of a service in %s", w.question.Window)
 		hint := "check the window (times are UTC unless --tz says otherwise) and --service, or ask for a longer one with --since"
@@ -68,12 +72,12 @@ func (w *walk) survey(ctx context.Context) *measured {
 			hint = "name a --baseline in which all was well, or ask for a longer window with --since"
 		}
 		w.found.missing(Missing{Backend: sources.Prometheus, Kind: MissingNoData, Reason: reason, Hint: hint})
-		done("nothing to compare in this window")
+		step.ended("nothing to compare in this window")
 		return nil
 	}
 	w.weighLatencies(ctx)
 	primary := w.keepAnomalies()
-	done(fmt.Sprintf("%s in %s, %s", counted(w.compared(), "series"), counted(w.found.Services, "service"),
+	step.ended(fmt.Sprintf("%s in %s, %s", counted(w.compared(), "series"), counted(w.found.Services, "service"),
 		counted(len(w.found.Anomalies), "anomaly")))
 	return primary
 }
@@ -218,7 +222,8 @@ func (w *walk) rangeBoth(ctx context.Context, query string) (baseline, window []
 		baseline = within(answer.Series, base)
 		return err
 	})
-	return baseline, window, step, group.Wait()
+	err = group.Wait() // before the results are read
+	return baseline, window, step, err
 }
 
 // aligned moves a window's start to a multiple of step, as Grafana's and a subquery's

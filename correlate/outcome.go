@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"obs/sources"
@@ -72,6 +73,13 @@ func (c *Case) Partial() bool {
 		}
 	}
 	return false
+}
+
+// unanswered reports whether the backend left a question without an answer.
+func (c *Case) unanswered(backend sources.Backend) bool {
+	return slices.ContainsFunc(c.Missing, func(m Missing) bool {
+		return m.Backend == backend && (m.Kind == MissingFailed || m.Kind == MissingRefused || m.Kind == MissingTimeout)
+	})
 }
 
 // Answered reports whether any backend answered, were it by "nothing there". Of a backend

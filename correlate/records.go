@@ -216,17 +216,17 @@ func (w *walk) toRecords(ctx context.Context, primary *measured) {
 		if primary == nil && w.compared() == 0 && len(w.found.Anomalies) == 0 {
 			w.surveyLogs(ctx)
 		} else if primary != nil {
-			w.weakRecords(ctx, primary.service, w.question.Window)
+			w.weakRecords(ctx, primary.service, w.question.Window, "anomaly")
 		}
 		return
 	}
-	done := w.begin("records", "bringing the log records of the trace")
+	step := w.begin("records", "bringing the log records of the trace")
 	trace := w.found.Trace
 	window := trace.Window().Pad(recordSlack)
 	found, err := findRecords(ctx, w.set.Logs, traceSearch(trace.ID), window, recordLimit)
 	if err != nil {
 		w.failed(sources.Loki, "no log record was looked at", err)
-		done("Loki gave no answer")
+		step.failed("Loki gave no answer")
 		return
 	}
 	if len(found.records) == 0 {
@@ -241,8 +241,8 @@ func (w *walk) toRecords(ctx context.Context, primary *measured) {
 		} else if primary != nil {
 			service = primary.service
 		}
-		done("none carries the trace ID")
-		w.weakRecords(ctx, service, trace.Window())
+		step.ended("none carries the trace ID")
+		w.weakRecords(ctx, service, trace.Window(), "trace")
 		return
 	}
 	for _, r := range found.records {
@@ -258,7 +258,7 @@ func (w *walk) toRecords(ctx context.Context, primary *measured) {
 		}
 		w.found.Hops = append(w.found.Hops, hop)
 	}
-	done(counted(len(found.records), "record"))
+	step.ended(counted(len(found.records), "record"))
 }
 
 func truncatedRecords(shown int) Missing {
@@ -315,7 +315,7 @@ func recordField(r sources.Record, names []string) string {
 const weakLimit = 20
 
 // weakRecords brings records of the service at that time, errors first.
-func (w *walk) weakRecords(ctx context.Context, service string, window sources.Window) {
+func (w *walk) weakRecords(ctx context.Context, service string, window sources.Window, from string) {
 	if service == "" || ctx.Err() != nil {
 		return
 	}
@@ -324,13 +324,7 @@ func (w *walk) weakRecords(ctx context.Context, service string, window sources.W
 		w.failed(sources.Loki, "no log record was looked at", err)
 		return
 	}
-	label := ""
-	for _, name := range logServiceLabels {
-		if slices.ContainsFunc(streams, func(l sources.Labels) bool { return sameService(l[name], service) }) {
-			label = name
-			break
-		}
-	}
+	label, names := namesOf(service, streams)
 	if label == "" {
 		w.found.missing(Missing{
 			Backend: sources.Loki, Kind: MissingNoData,
@@ -339,7 +333,7 @@ func (w *walk) weakRecords(ctx context.Context, service string, window sources.W
 		})
 		return
 	}
-	selector := sources.Selector{{Name: label, Op: sources.Equal, Value: service}}
+	selector := sources.Selector{sources.AnyOf(label, names...)}
 	query := sources.LogQuery{Selector: selector, LineRegexp: "(?i)error|fail|fatal|panic|exception|timeout|timed out"}.String()
 	answer, err := w.set.Logs.Records(ctx, query, window, weakLimit, true)
 	if err == nil && len(answer.Records) == 0 {
@@ -350,7 +344,23 @@ func (w *walk) weakRecords(ctx context.Context, service string, window sources.W
 		w.failed(sources.Loki, "no log record was looked at", err)
 		return
 	}
-	w.keepWeak(answer.Records, query, window, "trace")
+	w.keepWeak(answer.Records, query, window, from)
+}
+
+// namesOf is the label that names the service on these streams, and the service's names
+// there; none where no stream is its own.
+func namesOf(service string, streams []sources.Labels) (label string, names []string) {
+	for _, label := range logServiceLabels {
+		for _, l := range streams {
+			if name := l[label]; name != "" && sameService(name, service) && !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+		if len(names) > 0 {
+			return label, names
+		}
+	}
+	return "", nil
 }
 
 func (w *walk) keepWeak(records []sources.Record, query string, window sources.Window, from string) {

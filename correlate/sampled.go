@@ -17,11 +17,11 @@ import (
 // same entry operation in window and baseline. What a backend returns is some recent
 // traces, so this is a weak look, and is called one.
 func (w *walk) surveyTraces(ctx context.Context) *measured {
-	done := w.begin("traces", "comparing recent traces, as there are no metrics")
+	step := w.begin("traces", "comparing recent traces, as there are no metrics")
 	names, err := w.set.Traces.Services(ctx)
 	if err != nil {
 		w.failed(sources.Jaeger, "no trace was looked at", err)
-		done("Jaeger gave no answer")
+		step.failed("Jaeger gave no answer")
 		return nil
 	}
 	if len(w.question.Services) > 0 {
@@ -50,10 +50,10 @@ func (w *walk) surveyTraces(ctx context.Context) *measured {
 				Hint: "check the window, or ask for a longer one with --since",
 			})
 		}
-		done(fmt.Sprintf("%s compared, none stands out", counted(len(now)+len(before), "trace")))
+		step.ended(fmt.Sprintf("%s compared, none stands out", counted(len(now)+len(before), "trace")))
 		return nil
 	}
-	done(fmt.Sprintf("%s compared", counted(len(now)+len(before), "trace")))
+	step.ended(fmt.Sprintf("%s compared", counted(len(now)+len(before), "trace")))
 	return primary
 }
 

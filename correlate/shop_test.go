@@ -139,7 +139,9 @@ func (s *shop) questions(backend sources.Backend) []string {
 	return texts
 }
 
-func traceID(n int) sources.TraceID { return sources.TraceID(fmt.Sprintf("%032x", 0xabcdef0000+n)) }
+func traceID(n int) sources.TraceID {
+	return sources.TraceID(fmt.Sprintf("4bf92f3577b34da6a3ce929d0e%06x", n))
+}
 
 func spanID(n int) sources.SpanID { return sources.SpanID(fmt.Sprintf("%016x", n)) }
 

@@ -32,7 +32,7 @@ func (w *walk) toTrace(ctx context.Context, primary *measured) *measured {
 		}
 		return nil
 	}
-	done := w.begin("trace", "looking for a trace that shows it")
+	step := w.begin("trace", "looking for a trace that shows it")
 	chosen, err := w.findTrace(ctx, primary, exemplars)
 	if err == nil && chosen != nil {
 		if caller := w.departingCaller(primary, chosen); caller != nil {
@@ -47,17 +47,17 @@ func (w *walk) toTrace(ctx context.Context, primary *measured) *measured {
 	case err != nil:
 		w.failed(sources.Jaeger, "no trace was looked at", err)
 		w.trustExemplar(exemplars, "Jaeger did not answer")
-		done("Jaeger gave no answer")
+		step.failed("Jaeger gave no answer")
 	case chosen == nil:
 		w.found.missing(Missing{
 			Backend: sources.Jaeger, Kind: MissingNoData,
 			Reason: fmt.Sprintf("it holds no trace of %s in %s", primary.service, w.question.Window),
 			Hint:   "its spans may not be sampled, may have expired, or may carry another service name",
 		})
-		done("none found")
+		step.ended("none found")
 	default:
 		w.blame(primary, chosen)
-		done(fmt.Sprintf("%s, %s", chosen.Trace.ID, counted(len(chosen.Nodes), "span")))
+		step.ended(fmt.Sprintf("%s, %s", chosen.Trace.ID, counted(len(chosen.Nodes), "span")))
 	}
 	return primary
 }
@@ -179,15 +179,16 @@ func (w *walk) findTrace(ctx context.Context, primary *measured, exemplars []exe
 		return chosen, nil // the walk will start again from there
 	}
 	service, err := w.tracedName(ctx, primary.service)
-	if err != nil || service == "" {
-		return chosen, err
-	}
-	if primary.question.Signal == survey.Errors {
+	switch {
+	case err != nil:
+	case service == "":
+		return chosen, nil
+	case primary.question.Signal == survey.Errors:
 		w.trees.slow, err = w.searchFailing(ctx, service, primary)
 		if w.failure != nil {
 			w.searched(w.failure.query)
 		}
-	} else {
+	default:
 		err = w.searchCohorts(ctx, service, primary)
 	}
 	if err != nil {
@@ -323,7 +324,14 @@ func (w *walk) pickFromCohort(primary *measured, service string) *spans.Tree {
 		}
 	}
 	if chosen != nil {
-		w.addSearchHop(chosen, "no exemplar led to it: same service, window and duration")
+		note := "no exemplar led to it: same service and window"
+		switch primary.question.Signal {
+		case survey.Latency:
+			note = "no exemplar led to it: same service, window and duration"
+		case survey.Errors:
+			note = "no exemplar led to it: same service and window, and it fails"
+		}
+		w.addSearchHop(chosen, note)
 	}
 	return chosen
 }
@@ -341,9 +349,11 @@ func (w *walk) addSearchHop(chosen *spans.Tree, note string) {
 // blame finds the span where the time or the error is, and keeps the trace.
 func (w *walk) blame(primary *measured, chosen *spans.Tree) {
 	w.tree = chosen
-	span := spans.None
+	span, note := spans.None, "on the critical path of the trace"
 	if primary != nil && primary.question.Signal == survey.Errors {
-		span = chosen.ErrorOrigin()
+		if span = chosen.ErrorOrigin(); span != spans.None {
+			note = "where the trace begins to fail"
+		}
 	}
 	slow := w.trees.slow
 	if !slices.ContainsFunc(slow, func(t *spans.Tree) bool { return t.Trace.ID == chosen.Trace.ID }) {
@@ -364,7 +374,7 @@ func (w *walk) blame(primary *measured, chosen *spans.Tree) {
 	if span != spans.None {
 		trace.Blamed = chosen.Span(span).ID
 		w.found.Hops = append(w.found.Hops, Hop{
-			From: "trace", To: "span", Join: BySpanID, ID: string(trace.Blamed), Note: "on the critical path of the trace",
+			From: "trace", To: "span", Join: BySpanID, ID: string(trace.Blamed), Note: note,
 			Evidence: &Evidence{
 				Backend: sources.Jaeger, Query: "trace " + string(chosen.Trace.ID),
 				Window: chosen.Trace.Window(), URL: w.set.Traces.Link(chosen.Trace.ID, trace.Blamed),

@@ -13,9 +13,27 @@ import (
 
 // Step is a part of the work as it starts and as it ends.
 type Step struct {
-	Name string // survey, traces, trace, records, conclude
-	Done bool
-	Text string // what is being done, or what came of it
+	Name   string // survey, traces, trace, failures, records, logs, attributes
+	Done   bool
+	Failed bool   // it ended without an answer
+	Text   string // what is being done, or what came of it
+}
+
+// stepUnderWay is a step that has begun and wants one ending.
+type stepUnderWay struct {
+	name    string
+	observe Observer
+}
+
+func begin(observe Observer, name, doing string) stepUnderWay {
+	observe(Step{Name: name, Text: doing})
+	return stepUnderWay{name: name, observe: observe}
+}
+
+func (s stepUnderWay) ended(result string) { s.observe(Step{Name: s.name, Done: true, Text: result}) }
+
+func (s stepUnderWay) failed(result string) {
+	s.observe(Step{Name: s.name, Done: true, Failed: true, Text: result})
 }
 
 // Observer is told of each step. It may be called from several goroutines, and must
@@ -50,8 +68,9 @@ type walk struct {
 	found    *Case
 
 	measured []measured
-	over     time.Duration // the window of rates
-	traced   []string      // the services that Jaeger knows, once asked
+	over     time.Duration     // the window of rates
+	traced   []string          // the services that Jaeger knows, once asked
+	rejected []sources.TraceID // of exemplars that led to no trace of the service
 	trees    cohorts
 	tree     *spans.Tree // of the chosen trace
 	blamed   int         // its span to blame, spans.None without one
@@ -105,11 +124,8 @@ func Triage(ctx context.Context, set sources.Set, question Question, observe Obs
 	return w.found
 }
 
-// begin tells the observer that a step starts, and returns how to tell that it ended.
-func (w *walk) begin(name, doing string) func(result string) {
-	w.observe(Step{Name: name, Text: doing})
-	return func(result string) { w.observe(Step{Name: name, Done: true, Text: result}) }
-}
+// begin tells the observer that a step starts.
+func (w *walk) begin(name, doing string) stepUnderWay { return begin(w.observe, name, doing) }
 
 // failed notes a failure from any goroutine.
 func (w *walk) failed(backend sources.Backend, part string, err error) {

@@ -21,6 +21,13 @@ const (
 	leastHeight = 15
 )
 
+// A terminal that does not know its size, as a serial line or a container's, is taken
+// for the usual one.
+const (
+	usualWidth  = 80
+	usualHeight = 24
+)
+
 type (
 	stepMsg correlate.Step
 	caseMsg struct{ found *correlate.Case }
@@ -29,8 +36,7 @@ type (
 // model is the program's state. Only Update changes it.
 type model struct {
 	options Options
-	start   tea.Cmd // does the work
-	started bool
+	start   func() // begins the work, and does not wait for it
 
 	width, height int
 	spinner       spinner.Model
@@ -47,18 +53,15 @@ func newModel(o Options) *model {
 
 // Init starts the work.
 func (m *model) Init() tea.Cmd {
-	m.started = true
-	return tea.Batch(m.spinner.Tick, m.start)
+	m.start()
+	return m.spinner.Tick
 }
 
 // Update takes one message in. It does no work that takes time.
 func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	switch msg := msg.(type) {
 	case tea.WindowSizeMsg:
-		m.width, m.height = msg.Width, msg.Height
-		m.body.SetWidth(msg.Width)
-		m.body.SetHeight(max(1, msg.Height-chrome))
-		return m, nil
+		return m, m.resize(msg)
 	case stepMsg:
 		m.note(correlate.Step(msg))
 		return m, nil
@@ -88,6 +91,21 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	var cmd tea.Cmd
 	m.body, cmd = m.body.Update(msg)
 	return m, cmd
+}
+
+// resize lays the screen out anew. What was in sight stays so as far as there is room.
+func (m *model) resize(size tea.WindowSizeMsg) tea.Cmd {
+	if size.Width <= 0 || size.Height <= 0 {
+		usual := tea.WindowSizeMsg{Width: usualWidth, Height: usualHeight}
+		return func() tea.Msg { return usual } // as a message, so that it reaches the renderer too
+	}
+	m.width, m.height = size.Width, size.Height
+	m.body.SetWidth(size.Width)
+	m.body.SetHeight(max(1, size.Height-chrome))
+	// A larger screen shows what would otherwise be empty space behind the end.
+	m.body.SetYOffset(m.body.YOffset())
+	m.body.SetXOffset(m.body.XOffset())
+	return nil
 }
 
 // note keeps one line for each step: its end takes the place of its beginning.
@@ -158,7 +176,7 @@ func (m *model) header() string {
 	}
 	switch v := m.found.Verdict; v {
 	case "":
-		return m.style(strong, sources.Shorten(title+" · "+sources.Printable(m.found.TakenFor), m.width))
+		return m.style(strong, report.Fit(title+" · "+m.found.TakenFor, m.width))
 	default:
 		return m.style(strong, title+" · ") + m.style(verdictColor[v], report.Sign(v)+" "+strings.ToUpper(string(v)))
 	}
@@ -168,10 +186,13 @@ func (m *model) working() string {
 	lines := make([]string, 0, m.height)
 	for _, s := range m.steps {
 		mark := m.spinner.View()
-		if s.Done {
+		switch {
+		case s.Failed:
+			mark = "✗"
+		case s.Done:
 			mark = "✓"
 		}
-		lines = append(lines, sources.Shorten(fmt.Sprintf(" %s %-10s %s", mark, s.Name, sources.Printable(s.Text)), m.width))
+		lines = append(lines, report.Fit(fmt.Sprintf(" %s %-10s %s", mark, s.Name, s.Text), m.width))
 	}
 	if len(lines) == 0 {
 		lines = append(lines, " "+m.spinner.View()+" asking")

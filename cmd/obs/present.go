@@ -111,7 +111,10 @@ func progress(out io.Writer) correlate.Observer {
 		mu.Lock()
 		defer mu.Unlock()
 		mark := "…"
-		if s.Done {
+		switch {
+		case s.Failed:
+			mark = "✗"
+		case s.Done:
 			mark = "✓"
 		}
 		_, _ = fmt.Fprintf(out, "%s %-10s %s\n", mark, s.Name, sources.Printable(s.Text))
