@@ -105,10 +105,12 @@ func TestLiveListings(t *testing.T) {
 	if err != nil || len(sets) != 10 || sets[0]["job"] != "prometheus" {
 		t.Errorf("series: %v, %v", sets, err)
 	}
-	metadata, err := b.Metadata(t.Context())
-	if got := metadata["prometheus_http_requests_total"]; err != nil || got.Type != "counter" || got.Help == "" {
-		t.Errorf("metadata: %+v, %v", got, err)
-	}
+	// The server learns it from a scrape, also after it was started again.
+	eventually(t, "metadata", func() (bool, error) {
+		metadata, err := b.Metadata(t.Context())
+		got := metadata["prometheus_http_requests_total"]
+		return got.Type == "counter" && got.Help != "", err
+	})
 	if _, err := b.Alerts(t.Context()); err != nil {
 		t.Errorf("alerts: %v", err)
 	}
