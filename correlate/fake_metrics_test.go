@@ -235,4 +235,6 @@ func (m *fakeMetrics) Exemplars(ctx context.Context, query string, w sources.Win
 func (m *fakeMetrics) Alerts(context.Context) ([]sources.Alert, error) { return nil, nil }
 
 // Link implements sources.Metrics.
-func (m *fakeMetrics) Link(query string, _ sources.Window) string { return "http://prometheus/" + query }
+func (m *fakeMetrics) Link(query string, _ sources.Window) string {
+	return "http://prometheus/" + query
+}

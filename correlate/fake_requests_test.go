@@ -90,7 +90,9 @@ func (f *fakeTraces) Link(id sources.TraceID, span sources.SpanID) string {
 }
 
 // SearchLink implements sources.Traces.
-func (f *fakeTraces) SearchLink(q sources.TraceQuery) string { return "http://jaeger/search/" + q.String() }
+func (f *fakeTraces) SearchLink(q sources.TraceQuery) string {
+	return "http://jaeger/search/" + q.String()
+}
 
 // fakeLogs is Loki in memory, for as much of LogQL as the walk speaks.
 type fakeLogs struct {
@@ -181,16 +183,16 @@ func (f *fakeLogs) filter(query string) func(sources.Record) bool {
 }
 
 func fieldTest(name, op, value string) func(sources.Record) bool {
-	pattern := regexp.MustCompile("^(?:" + value + ")$")
-	if op == "=" {
-		pattern = regexp.MustCompile("^" + regexp.QuoteMeta(value) + "$")
+	fits := func(field string) bool { return field == value }
+	if op == "=~" {
+		fits = regexp.MustCompile("^(?:" + value + ")$").MatchString
 	}
 	return func(r sources.Record) bool {
-		field, _ := r.Metadata.First(name)
+		field := r.Metadata[name]
 		if field == "" {
 			field = r.Stream[name]
 		}
-		return pattern.MatchString(field)
+		return fits(field)
 	}
 }
 

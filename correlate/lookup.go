@@ -75,10 +75,9 @@ func Find(ctx context.Context, set sources.Set, lookup Lookup, observe Observer)
 
 func (f *finder) begin(name, doing string) stepUnderWay { return begin(f.observe, name, doing) }
 
-// byTraceID brings the spans and records of a trace and adds them to the case. It
-// reports whether anything was there.
-func (f *finder) byTraceID(ctx context.Context, id sources.TraceID, from string, join Join) bool {
-	trace := f.fetch(ctx, id)
+// byTraceID brings the spans and records of a trace and adds them to the case.
+func (f *finder) byTraceID(ctx context.Context, id sources.TraceID, from string, join Join) {
+	trace, gone := f.fetch(ctx, id)
 	if trace != nil {
 		f.keepTrace(trace)
 		f.found.Hops = append(f.found.Hops, Hop{
@@ -87,7 +86,7 @@ func (f *finder) byTraceID(ctx context.Context, id sources.TraceID, from string,
 		})
 	}
 	if f.set.Logs == nil || ctx.Err() != nil {
-		return trace != nil
+		return
 	}
 	window := f.lookup.Window
 	if trace != nil {
@@ -95,29 +94,36 @@ func (f *finder) byTraceID(ctx context.Context, id sources.TraceID, from string,
 	}
 	records := f.records(ctx, traceSearch(id), window, trace != nil)
 	f.keepRecords(records, trace, id, ByTraceID)
-	return trace != nil || len(records.records) > 0
+	if gone && len(f.found.Records) > 0 {
+		f.found.missing(Missing{
+			Backend: sources.Jaeger, Kind: MissingNoData,
+			Reason: fmt.Sprintf("the records name trace %s, which Jaeger does not have", id),
+			Hint:   "it was not sampled, has expired, or is still arriving",
+		})
+	}
 }
 
-// fetch brings one trace; nil when there is none, or when Jaeger did not answer.
-func (f *finder) fetch(ctx context.Context, id sources.TraceID) *Trace {
+// fetch brings one trace; nil when there is none, which gone tells, or when Jaeger did
+// not answer.
+func (f *finder) fetch(ctx context.Context, id sources.TraceID) (trace *Trace, gone bool) {
 	if f.set.Traces == nil {
-		return nil
+		return nil, false
 	}
 	step := f.begin("trace", "fetching trace "+string(id))
 	answer, err := f.set.Traces.Trace(ctx, id, sources.Window{})
 	switch {
 	case errors.Is(err, sources.ErrNotFound):
 		step.ended("Jaeger does not have it")
-		return nil
+		return nil, true
 	case err != nil:
 		f.found.missingError(sources.Jaeger, "no spans were looked at", err)
 		step.failed("Jaeger gave no answer")
-		return nil
+		return nil, false
 	}
-	trace := FromTree(spans.Build(&answer))
-	trace.URL = f.set.Traces.Link(id, "")
-	step.ended(counted(trace.SpanCount, "span"))
-	return &trace
+	fetched := FromTree(spans.Build(&answer))
+	fetched.URL = f.set.Traces.Link(id, "")
+	step.ended(counted(fetched.SpanCount, "span"))
+	return &fetched, false
 }
 
 func (f *finder) keepTrace(trace *Trace) {
@@ -142,7 +148,10 @@ func (f *finder) records(ctx context.Context, s search, window sources.Window, k
 		}
 	}
 	var found foundRecords
-	for i, w := range windows {
+	for _, w := range windows {
+		if !known && f.found.Trace == nil {
+			f.found.Window = w
+		}
 		var err error
 		found, err = findRecords(ctx, f.set.Logs, s, w, lookupRecords)
 		if err != nil {
@@ -151,13 +160,7 @@ func (f *finder) records(ctx context.Context, s search, window sources.Window, k
 			return foundRecords{}
 		}
 		if len(found.records) > 0 {
-			if i > 0 {
-				f.found.Window = w
-			}
 			break
-		}
-		if !known {
-			f.found.Window = w
 		}
 	}
 	if found.truncated {
@@ -236,13 +239,7 @@ func (f *finder) byRequestID(ctx context.Context, id string) {
 		traces = traces[:maxTraces]
 	}
 	for _, t := range traces {
-		if !f.byTraceID(ctx, t, "request", ByRequestID) && ctx.Err() == nil {
-			f.found.missing(Missing{
-				Backend: sources.Jaeger, Kind: MissingNoData,
-				Reason: fmt.Sprintf("the records name trace %s, which Jaeger does not have", t),
-				Hint:   "it was not sampled, has expired, or is still arriving",
-			})
-		}
+		f.byTraceID(ctx, t, "request", ByRequestID)
 	}
 }
 

@@ -35,12 +35,17 @@ func traceSearch(id sources.TraceID) search {
 		holds:   func(r sources.Record) bool { return ident.Mentions(r.Line, id) },
 	}
 	// Equality, and not a pattern, is what Loki can look up without reading every record.
+	notations := []string{string(id)}
+	short := id.Short()
+	if padded, ok := sources.ParseSpanID(short); ok {
+		notations = append(notations, string(padded)) // a 64-bit ID is logged with 16 digits
+	}
+	if !slices.Contains(notations, short) {
+		notations = append(notations, short) // and any by some tools without its leading zeros
+	}
 	for _, name := range ident.TraceFields {
-		s.field = append(s.field, sources.Matcher{Name: name, Op: sources.Equal, Value: string(id)})
-		if short := id.Short(); len(short) <= 16 {
-			// A 64-bit ID is logged with 16 digits, and by some tools with fewer.
-			padded, _ := sources.ParseSpanID(short)
-			s.field = append(s.field, sources.Matcher{Name: name, Op: sources.Equal, Value: string(padded)})
+		for _, notation := range notations {
+			s.field = append(s.field, sources.Matcher{Name: name, Op: sources.Equal, Value: notation})
 		}
 	}
 	return s

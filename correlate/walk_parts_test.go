@@ -1,7 +1,6 @@
 package correlate_test
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -301,44 +300,5 @@ func TestNamedServices(t *testing.T) {
 	q.Services = []string{"nonesuch"}
 	if c := s.triage(q); c.Verdict != correlate.Inconclusive || missing(c, sources.Prometheus, correlate.MissingNoData) == nil {
 		t.Errorf("%s, missing %+v", c.Verdict, c.Missing)
-	}
-}
-
-// Whatever question the run is interrupted at, or fails, it returns what it has.
-func TestEveryQuestionMayBeTheLast(t *testing.T) {
-	for name, made := range map[string]func(*testing.T) *shop{"slow": slowBank, "failing": failingBank} {
-		t.Run(name, func(t *testing.T) {
-			whole := made(t)
-			whole.triage(question)
-			for last := range len(whole.ledger.Queries()) {
-				asked := make(chan struct{}, 1000)
-				s := made(t)
-				ctx, cancel := context.WithCancel(t.Context())
-				s.before = func(sources.Backend, string) error {
-					if asked <- struct{}{}; len(asked) > last {
-						cancel()
-					}
-					return nil
-				}
-				c := correlate.Triage(ctx, s.set(), question, nil)
-				cancel()
-				wellFormed(t, c)
-				if !c.Interrupted || c.Verdict == correlate.Healthy || !slices.ContainsFunc(c.Missing, func(m correlate.Missing) bool { return m.Kind == correlate.MissingTimeout }) {
-					t.Errorf("interrupted at question %d: %s, interrupted %t, missing %+v", last, c.Verdict, c.Interrupted, c.Missing)
-				}
-
-				s = made(t)
-				asked = make(chan struct{}, 1000)
-				s.before = func(backend sources.Backend, _ string) error {
-					if asked <- struct{}{}; len(asked) == last+1 {
-						return down(backend)
-					}
-					return nil
-				}
-				if c := s.triage(question); c.Interrupted || !c.Partial() || c.Verdict == correlate.Healthy {
-					t.Errorf("question %d fails: %s, interrupted %t, missing %+v", last, c.Verdict, c.Interrupted, c.Missing)
-				}
-			}
-		})
 	}
 }

@@ -55,8 +55,11 @@ func isPrintable(s string) bool {
 // and paragraph separators, and format characters (bidirectional overrides, zero-width
 // marks). Zero-width joiners stay: emoji are made with them.
 func Acts(r rune) bool {
-	if r < 0x20 || (r >= 0x7f && r < 0xa0) {
+	switch {
+	case r < 0x20, r >= 0x7f && r < 0xa0:
 		return true
+	case r < 0xad: // the first of the others, the soft hyphen
+		return false
 	}
 	return r != '\u200d' && unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp)
 }

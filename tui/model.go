@@ -124,7 +124,7 @@ func render(c *correlate.Case) string {
 	if err := report.Text(&b, c); err != nil {
 		return "the case cannot be shown: " + sources.Printable(err.Error())
 	}
-	return b.String()
+	return strings.TrimSuffix(b.String(), "\n") // else an empty line would stand at the end
 }
 
 // chrome is how many lines the header and the footer take.
@@ -200,7 +200,7 @@ func (m *model) working() string {
 	for len(lines) < m.height-chrome {
 		lines = append(lines, "")
 	}
-	return strings.Join(lines[:m.height-chrome], "\n")
+	return strings.Join(lines[len(lines)-(m.height-chrome):], "\n") // the latest, if not all have room
 }
 
 func (m *model) footer() string {

@@ -21,16 +21,20 @@ func Fit(s string, width int) string {
 	return ansi.Truncate(s, width, "…")
 }
 
+// cells is how wide text is between two spaces, with which a mark at either end of it
+// may merge.
+func cells(s string) int { return ansi.StringWidth(" "+s+" ") - 2 }
+
 // pad fits text into a column whose content starts at its left.
 func pad(s string, width int) string {
 	s = Fit(s, width)
-	return s + strings.Repeat(" ", width-ansi.StringWidth(s))
+	return s + strings.Repeat(" ", max(0, width-cells(s)))
 }
 
 // padLeft fits text into a column whose content ends at its right, as numbers do.
 func padLeft(s string, width int) string {
 	s = Fit(s, width)
-	return strings.Repeat(" ", width-ansi.StringWidth(s)) + s
+	return strings.Repeat(" ", max(0, width-cells(s))) + s
 }
 
 // wrap breaks printable text between words into lines of at most width cells. A longer
@@ -39,8 +43,8 @@ func wrap(text string, width int) []string {
 	var lines []string
 	line, used := "", 0
 	for _, word := range strings.Fields(text) {
-		cells := ansi.StringWidth(word)
-		if line != "" && used+1+cells > width {
+		wide := cells(word)
+		if line != "" && used+1+wide > width {
 			lines = append(lines, line)
 			line, used = "", 0
 		}
@@ -49,7 +53,7 @@ func wrap(text string, width int) []string {
 			used++
 		}
 		line += word
-		used += cells
+		used += wide
 	}
 	return append(lines, line)
 }

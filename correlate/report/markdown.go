@@ -75,7 +75,12 @@ func markdownSuspects(p *page, c *correlate.Case) {
 }
 
 func markdownNothing(p *page, c *correlate.Case) {
-	if !nothingFound(c) {
+	switch {
+	case !nothingFound(c):
+		return
+	case len(c.Queries) == 0:
+		p.line("%s", nothingAsked)
+		p.blank()
 		return
 	}
 	p.line("%s", nothingTitle)
@@ -157,10 +162,7 @@ func markdownRecords(p *page, title string, all []correlate.Record) {
 // fenced writes a page as a code block, with a fence that it does not contain.
 func fenced(p, drawn *page) {
 	text := drawn.b.String()
-	fence := "```"
-	for strings.Contains(text, fence) {
-		fence += "`"
-	}
+	fence := strings.Repeat("`", max(3, quotesIn(text)+1))
 	p.b.WriteString(fence + "text\n" + text + fence + "\n\n")
 }
 
@@ -171,7 +173,7 @@ func markdownFindings(p *page, c *correlate.Case) {
 	p.line("## Findings")
 	p.blank()
 	for _, f := range c.Findings {
-		p.line("- **%s** %s", escape(f.ID), escape(f.Statement))
+		p.line("- %s: %s", opening(f.ID), escape(f.Statement))
 		for i := range f.Evidence {
 			p.line("  - %s", source(&f.Evidence[i]))
 		}
@@ -193,7 +195,21 @@ func source(e *correlate.Evidence) string {
 
 // linkEscapes keep an address from ending the link that it stands in.
 var linkEscapes = strings.NewReplacer(
-	"(", "%28", ")", "%29", " ", "%20", "<", "%3C", ">", "%3E", `\`, "%5C", "`", "%60", "&", "&amp;")
+	"(", "%28", ")", "%29", " ", "%20", "<", "%3C", ">", "%3E", `\`, "%5C", "`", "%60", ";", "%3B") // the last one ends an entity
+
+// quotesIn is the most backquotes that stand in a row.
+func quotesIn(s string) int {
+	longest, run := 0, 0
+	for _, r := range s {
+		if r != '`' {
+			run = 0
+			continue
+		}
+		run++
+		longest = max(longest, run)
+	}
+	return longest
+}
 
 // code quotes text as inline code, with more backquotes than it contains in a row. A
 // space at either end, which Markdown would take away, is kept by another one.
@@ -202,10 +218,7 @@ func code(s string) string {
 	if strings.Trim(s, " ") == "" {
 		return "` `" // two backquotes alone quote nothing
 	}
-	fence := "`"
-	for strings.Contains(s, fence) {
-		fence += "`"
-	}
+	fence := strings.Repeat("`", quotesIn(s)+1)
 	if strings.ContainsAny(s[:1]+s[len(s)-1:], "` ") {
 		s = " " + s + " "
 	}
@@ -214,7 +227,7 @@ func code(s string) string {
 
 // CommonMark 0.31 and GitHub's extensions: strikethrough, tables, formulas.
 var markdownEscapes = strings.NewReplacer(
-	`\`, `\\`, "`", "\\`", "*", `\*`, "_", `\_`, "[", `\[`, "]", `\]`, "<", "&lt;", ">", "&gt;", "&", "&amp;",
+	`\`, `\\`, "`", "\\`", "*", `\*`, "_", `\_`, "[", `\[`, "]", `\]`, "<", "&lt;", ">", "&gt;", "&", `\&`,
 	"|", `\|`, "#", `\#`, "~", `\~`, "$", `\$`)
 
 // escape makes text that may come from a backend stand for itself in Markdown, behind

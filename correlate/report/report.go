@@ -101,6 +101,7 @@ func answerText(q question, c *correlate.Case) (text string, findings []string) 
 // What a lookup without trace and records says: that nothing was found is an answer.
 const (
 	nothingTitle  = "Nothing was found in what was searched:"
+	nothingAsked  = "Nothing was searched."
 	nothingAdvice = "It may never have been sampled, may have expired, or may belong to another tenant; a longer window (--since) may have it."
 )
 

@@ -3,9 +3,7 @@ package report
 import (
 	"fmt"
 	"io"
-	"slices"
 	"strings"
-	"time"
 
 	"github.com/charmbracelet/x/ansi"
 
@@ -57,7 +55,13 @@ func lookupText(p *page, c *correlate.Case) {
 	p.line("%s: taken for %s", c.Asked, c.TakenFor)
 	p.line("  window    %s", c.Window.String())
 	p.blank()
-	if nothingFound(c) {
+	switch {
+	case nothingFound(c) && len(c.Queries) == 0:
+		p.line("%s", nothingAsked)
+		p.blank()
+		tail(p, c)
+		return
+	case nothingFound(c):
 		p.line("%s", nothingTitle)
 		for _, q := range c.Queries {
 			p.line("  %-10s %-8s %s   in %s", string(q.Backend), q.Status, q.Query, searched(&q))
@@ -117,9 +121,12 @@ func refs(ids []string) string {
 	return " [" + strings.Join(ids, " ") + "]"
 }
 
+// widestLabel bounds labels, so that there is room for the text behind them.
+const widestLabel = 24
+
 // indented writes text behind a label, wrapped at Width.
 func indented(p *page, label, text string) {
-	label = sources.Printable(label)
+	label = Fit(label, widestLabel)
 	margin := ansi.StringWidth(label)
 	for i, part := range wrap(sources.Printable(text), Width-margin) {
 		if i > 0 {
@@ -255,23 +262,16 @@ func tail(p *page, c *correlate.Case) {
 		cost += fmt.Sprintf(", %d failed", failed)
 	}
 	if slow := slowest(c); slow > 0 {
-		cost += fmt.Sprintf(", the slowest took %s", slow.Round(time.Millisecond))
+		cost += ", the slowest took " + correlate.Seconds(slow)
 	}
 	p.line("%s", cost)
 }
 
-func slowest(c *correlate.Case) time.Duration {
-	if len(c.Queries) == 0 {
-		return 0
+// slowest is the longest that a query took, in seconds.
+func slowest(c *correlate.Case) float64 {
+	longest := 0.0
+	for _, q := range c.Queries {
+		longest = max(longest, q.DurationSeconds)
 	}
-	longest := slices.MaxFunc(c.Queries, func(a, b correlate.Query) int {
-		switch {
-		case a.DurationSeconds < b.DurationSeconds:
-			return -1
-		case a.DurationSeconds > b.DurationSeconds:
-			return 1
-		}
-		return 0
-	})
-	return time.Duration(longest.DurationSeconds * float64(time.Second))
+	return longest
 }

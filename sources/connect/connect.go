@@ -7,6 +7,7 @@
 package connect
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -39,6 +40,10 @@ func (NotConfiguredError) Error() string { return "no backend is configured" }
 func (NotConfiguredError) Hint() string {
 	return "set PROMETHEUS_URL, LOKI_URL (or LOKI_ADDR) and JAEGER_URL, or give --prometheus-url, --loki-url and --jaeger-url; any one of them will do"
 }
+
+// ErrEmptyToken: a file that is to hold a token holds none. Asking without one would
+// look as if the server had refused it.
+var ErrEmptyToken = errors.New("the file is empty")
 
 // Open checks the addresses and returns what can be read from. A backend without an
 // address is left nil; that all three are is a NotConfiguredError.
@@ -119,7 +124,9 @@ func (o *Options) lokiCredentials() (transport.Credentials, error) {
 		if err != nil {
 			return c, fmt.Errorf("LOKI_BEARER_TOKEN_FILE: %w", err)
 		}
-		c.BearerToken = strings.TrimSpace(string(token))
+		if c.BearerToken = strings.TrimSpace(string(token)); c.BearerToken == "" {
+			return c, fmt.Errorf("LOKI_BEARER_TOKEN_FILE: %s: %w", file, ErrEmptyToken)
+		}
 	}
 	if tenant := o.Getenv("LOKI_ORG_ID"); tenant != "" {
 		c.Headers["X-Scope-OrgID"] = tenant
