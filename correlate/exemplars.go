@@ -78,12 +78,29 @@ func (w *walk) addExemplarHop(e exemplar, note string) {
 	})
 }
 
+// fetch asks for a trace, once: a walk that starts again from a caller comes by the
+// same exemplars.
+func (w *walk) fetch(ctx context.Context, id sources.TraceID, around sources.Window) (*spans.Tree, error) {
+	if tree := w.fetched[id]; tree != nil {
+		return tree, nil
+	}
+	trace, err := w.set.Traces.Trace(ctx, id, around)
+	if err != nil {
+		return nil, err
+	}
+	w.fetched[id] = spans.Build(&trace)
+	return w.fetched[id], nil
+}
+
 // checkExemplars takes the first exemplar whose trace exists and has the service in it.
 func (w *walk) checkExemplars(ctx context.Context, primary *measured, exemplars []exemplar) (*spans.Tree, error) {
 	gone := 0
 	for _, e := range exemplars[:min(len(exemplars), exemplarChecks)] {
+		if slices.Contains(w.rejected, e.id) {
+			continue
+		}
 		around := sources.Window{From: e.at.Add(-time.Duration(e.seconds * float64(time.Second))), To: e.at}.Pad(recordSlack)
-		trace, err := w.set.Traces.Trace(ctx, e.id, around)
+		tree, err := w.fetch(ctx, e.id, around)
 		if errors.Is(err, sources.ErrNotFound) {
 			gone++
 			w.rejected = append(w.rejected, e.id)
@@ -92,8 +109,7 @@ func (w *walk) checkExemplars(ctx context.Context, primary *measured, exemplars 
 		if err != nil {
 			return nil, err
 		}
-		tree := spans.Build(&trace)
-		if !slices.ContainsFunc(trace.Services(), func(s string) bool { return sameService(s, primary.service) }) {
+		if !slices.ContainsFunc(tree.Trace.Services(), func(s string) bool { return sameService(s, primary.service) }) {
 			w.rejected = append(w.rejected, e.id)
 			continue
 		}

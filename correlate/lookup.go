@@ -262,14 +262,8 @@ func (f *finder) byAttribute(ctx context.Context, id string) []sources.TraceID {
 		return nil
 	}
 	slices.Sort(services)
-	if len(services) > maxAsked {
-		f.found.missing(Missing{
-			Backend: sources.Jaeger, Kind: MissingTruncated,
-			Reason: fmt.Sprintf("the spans of %d of %d services were searched", maxAsked, len(services)),
-			Hint:   "find the request's trace ID in the logs, and ask for that",
-		})
-		services = services[:maxAsked]
-	}
+	known := len(services)
+	services = services[:min(known, maxAsked)]
 	for _, attribute := range requestAttributes(id) {
 		var results = make([][]sources.Trace, len(services))
 		group, groupCtx := errgroup.WithContext(ctx)
@@ -297,6 +291,13 @@ func (f *finder) byAttribute(ctx context.Context, id string) []sources.TraceID {
 			step.ended(fmt.Sprintf("%s holds it", attribute.Key))
 			return ids
 		}
+	}
+	if len(services) < known {
+		f.found.missing(Missing{
+			Backend: sources.Jaeger, Kind: MissingTruncated,
+			Reason: fmt.Sprintf("the spans of %d of %d services were searched", len(services), known),
+			Hint:   "find the request's trace ID in the logs, and ask for that",
+		})
 	}
 	step.ended("no span attribute holds it")
 	return nil

@@ -271,7 +271,7 @@ func TestFindMoreRecordsThanFit(t *testing.T) {
 	for n := range 50_001 {
 		s.logs.stored = append(s.logs.stored, record("payment", noon.Add(time.Duration(n)*time.Millisecond), "step", sources.Labels{"trace_id": string(id)}))
 	}
-	c := s.find(lookupOf(t, string(id)))
+	c := correlate.Find(t.Context(), s.set(), lookupOf(t, string(id)), nil)
 	m := missing(c, sources.Loki, correlate.MissingTruncated)
 	if m == nil || !strings.Contains(m.Reason, "more than the 50000 records") || len(c.Records) != 50_000 || !c.Partial() {
 		t.Errorf("%d records, missing %+v", len(c.Records), c.Missing)

@@ -82,6 +82,13 @@ func (c *Case) unanswered(backend sources.Backend) bool {
 	})
 }
 
+// Failed reports whether a backend failed, as opposed to a limit that cut the case.
+func (c *Case) Failed() bool {
+	return slices.ContainsFunc(c.Missing, func(m Missing) bool {
+		return m.Kind == MissingFailed || m.Kind == MissingRefused || m.Kind == MissingTimeout
+	})
+}
+
 // Answered reports whether any backend answered, were it by "nothing there". Of a backend
 // that failed only what it gave counts: that it lacks one of two APIs is no answer when
 // the other failed too.

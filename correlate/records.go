@@ -221,7 +221,7 @@ func (w *walk) toRecords(ctx context.Context, primary *measured) {
 		if primary == nil && w.compared() == 0 && len(w.found.Anomalies) == 0 {
 			w.surveyLogs(ctx)
 		} else if primary != nil {
-			w.weakRecords(ctx, primary.service, w.question.Window, "anomaly")
+			w.weakRecords(ctx, []string{primary.service}, w.question.Window, "anomaly")
 		}
 		return
 	}
@@ -240,14 +240,15 @@ func (w *walk) toRecords(ctx context.Context, primary *measured) {
 			Reason: fmt.Sprintf("no record in %s carries trace ID %s", window, trace.ID),
 			Hint:   "its services may not log their trace IDs, or their logs may not be in this Loki",
 		})
-		service := ""
-		if blamed := trace.Span(trace.Blamed); blamed != nil {
-			service = blamed.Service
-		} else if primary != nil {
-			service = primary.service
-		}
 		step.ended("none carries the trace ID")
-		w.weakRecords(ctx, service, trace.Window(), "trace")
+		var services []string
+		if blamed := trace.Span(trace.Blamed); blamed != nil {
+			services = append(services, blamed.Service)
+		}
+		if primary != nil {
+			services = append(services, primary.service) // a database has no logs of its own
+		}
+		w.weakRecords(ctx, services, trace.Window(), "trace")
 		return
 	}
 	for _, r := range found.records {
@@ -280,7 +281,9 @@ func fromRecord(r sources.Record, trace *Trace) Record {
 	kept := describeRecord(r)
 	kept.Join = ByTraceID
 	if trace != nil {
-		kept.TraceID = trace.ID
+		if kept.TraceID == "" {
+			kept.TraceID = trace.ID // a record that only mentions the trace keeps its own
+		}
 		if kept.SpanID != "" && trace.Span(kept.SpanID) != nil {
 			kept.Join = BySpanID
 		}
@@ -319,9 +322,10 @@ func recordField(r sources.Record, names []string) string {
 // joins them: enough to see what is going on, too few to be taken for all.
 const weakLimit = 20
 
-// weakRecords brings records of the service at that time, errors first.
-func (w *walk) weakRecords(ctx context.Context, service string, window sources.Window, from string) {
-	if service == "" || ctx.Err() != nil {
+// weakRecords brings records at that time of the first of the services that has any,
+// errors first.
+func (w *walk) weakRecords(ctx context.Context, services []string, window sources.Window, from string) {
+	if len(services) == 0 || ctx.Err() != nil {
 		return
 	}
 	streams, err := w.set.Logs.Streams(ctx, "", window)
@@ -329,11 +333,16 @@ func (w *walk) weakRecords(ctx context.Context, service string, window sources.W
 		w.failed(sources.Loki, "no log record was looked at", err)
 		return
 	}
-	label, names := namesOf(service, streams)
+	label, names := "", []string(nil)
+	for _, service := range services {
+		if label, names = namesOf(service, streams); label != "" {
+			break
+		}
+	}
 	if label == "" {
 		w.found.missing(Missing{
 			Backend: sources.Loki, Kind: MissingNoData,
-			Reason: fmt.Sprintf("it holds no records of %s in %s", service, window),
+			Reason: fmt.Sprintf("it holds no records of %s in %s", strings.Join(slices.Compact(services), " or of "), window),
 			Hint:   "its logs may stand under another name",
 		})
 		return

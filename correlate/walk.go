@@ -71,6 +71,7 @@ type walk struct {
 	over     time.Duration     // the window of rates
 	traced   []string          // the services that Jaeger knows, once asked
 	rejected []sources.TraceID // of exemplars that led to no trace of the service
+	fetched  map[sources.TraceID]*spans.Tree
 	trees    cohorts
 	tree     *spans.Tree // of the chosen trace
 	blamed   int         // its span to blame, spans.None without one
@@ -106,7 +107,7 @@ func Triage(ctx context.Context, set sources.Set, question Question, observe Obs
 	if observe == nil {
 		observe = func(Step) {}
 	}
-	w := &walk{set: set, question: question, observe: observe, found: NewCase(question.Window), blamed: spans.None}
+	w := &walk{set: set, question: question, observe: observe, found: NewCase(question.Window), blamed: spans.None, fetched: map[sources.TraceID]*spans.Tree{}}
 	baseline := question.Baseline
 	w.found.Baseline = &baseline
 	w.found.Answers = &Answers{}

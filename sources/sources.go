@@ -83,6 +83,15 @@ type Set struct {
 	Logs    Logs
 	// Ledger holds every query that the three have sent, in the order of sending.
 	Ledger *Ledger
+	// OnClose is what Close calls.
+	OnClose []func()
+}
+
+// Close lets go of connections that are kept open. Nothing may be asked afterwards.
+func (s Set) Close() {
+	for _, f := range s.OnClose {
+		f()
+	}
 }
 
 // Metrics reads time series. Queries are PromQL. Implementations are safe for

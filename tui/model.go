@@ -61,7 +61,8 @@ func (m *model) Init() tea.Cmd {
 func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	switch msg := msg.(type) {
 	case tea.WindowSizeMsg:
-		return m, m.resize(msg)
+		cmd := m.resize(msg)
+		return m, cmd
 	case stepMsg:
 		m.note(correlate.Step(msg))
 		return m, nil

@@ -105,6 +105,7 @@ var underWay = []correlate.Step{
 	{Name: "survey", Text: "looking at the metrics of every service"},
 	{Name: "survey", Done: true, Text: "94 series in 16 services, 3 anomalies"},
 	{Name: "trace", Text: "looking for a trace that shows it"},
+	{Name: "failures", Done: true, Failed: true, Text: "Jaeger gave no answer"},
 	{Name: "records", Text: "bringing the log records of the trace, of 支付 and of all others that had a part in the request, for as long as it takes"},
 }
 
@@ -229,6 +230,10 @@ func TestStepsTakeEachOthersPlace(t *testing.T) {
 	}
 	if !strings.HasSuffix(lines[3], " trace      looking for a trace that shows it") || strings.Contains(lines[3], "✓") {
 		t.Errorf("got %q", lines[3])
+	}
+	s.take(stepMsg(underWay[3]))
+	if got, want := s.lines()[4], " ✗ failures   Jaeger gave no answer"; got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 	for i := range 100 {
 		s.take(stepMsg{Name: fmt.Sprintf("step%d", i), Text: "\x1b[2J\nforged"})

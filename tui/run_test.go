@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
+	"os/signal"
 	"strings"
 	"sync"
 	"testing"
@@ -37,7 +39,7 @@ func newTerminal(t *testing.T) *terminal {
 	})
 	term.options = []tea.ProgramOption{
 		tea.WithInput(input), tea.WithOutput(term), tea.WithWindowSize(80, 24),
-		tea.WithEnvironment([]string{"TERM=xterm-256color"}), tea.WithoutSignalHandler(),
+		tea.WithEnvironment([]string{"TERM=xterm-256color"}),
 	}
 	return term
 }
@@ -210,6 +212,31 @@ func TestContextEndsTheProgram(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A signal, which ends the context, ends the program too: nobody else waits for it.
+func TestSignal(t *testing.T) {
+	self, err := os.FindProcess(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := recorded(t, "triage")
+	for range 40 {
+		ctx, stop := signal.NotifyContext(t.Context(), os.Interrupt)
+		term := newTerminal(t)
+		ended := start(ctx, Options{Title: "triage", NoColor: true, Work: func(context.Context, correlate.Observer) *correlate.Case { return c }}, term)
+		term.await("ANOMALOUS")
+		if err := self.Signal(os.Interrupt); err != nil {
+			t.Fatal(err)
+		}
+		if got := <-ended; got.found != c || got.err != nil {
+			t.Errorf("got %v, %v", got.found, got.err)
+		}
+		if !term.left() {
+			t.Errorf("the terminal is left as it was drawn on: %q", term.text())
+		}
+		stop()
+	}
 }
 
 var errMistake = errors.New("a mistake\nin two lines")

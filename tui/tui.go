@@ -49,6 +49,7 @@ func (e *CrashError) Unwrap() error {
 
 // Run shows the work until the person leaves, and returns the case: nil when they left
 // before it was there. Leaving, or the end of ctx, ends the work, and Run waits for it.
+// Signals are the caller's to handle, by ending ctx.
 // Work that panics leaves the terminal as it was, and is a *CrashError; a goroutine of
 // its own that panics is out of reach.
 func Run(ctx context.Context, o Options) (*correlate.Case, error) { return run(ctx, o) }
@@ -58,6 +59,8 @@ func run(ctx context.Context, o Options, terminal ...tea.ProgramOption) (*correl
 	working, cancel := context.WithCancel(ctx)
 	defer cancel()
 	m := newModel(o)
+	// Signals end ctx. Bubble Tea's own handler waits for ever to tell of one when ctx has
+	// ended the program first.
 	program := tea.NewProgram(m, append(terminal, tea.WithContext(ctx))...)
 	done := make(chan struct{})
 	started := false
@@ -87,9 +90,8 @@ func run(ctx context.Context, o Options, terminal ...tea.ProgramOption) (*correl
 		return nil, crash
 	case err == nil:
 		return m.found, nil
-	case errors.Is(err, tea.ErrProgramPanic):
-	case ctx.Err() != nil, errors.Is(err, tea.ErrInterrupted):
-		return m.found, nil // a signal ends the program like this, and that is no failure
+	case ctx.Err() != nil && !errors.Is(err, tea.ErrProgramPanic):
+		return m.found, nil // killed, Bubble Tea calls it
 	}
 	return nil, fmt.Errorf("the terminal: %w", err)
 }

@@ -32,7 +32,9 @@ func TestInterruptedRunKeepsWhatItHas(t *testing.T) {
 		},
 		{
 			"with the trace, before its records",
-			func(silent string) []string { return []string{"trace", trace, "--jaeger-url", answers, "--loki-url", silent} },
+			func(silent string) []string {
+				return []string{"trace", trace, "--jaeger-url", answers, "--loki-url", silent}
+			},
 			"/loki/api/v1/series",
 			[]string{"TRACE " + trace, "SQL SELECT", "loki", "interrupted before it was done"},
 		},

@@ -2,6 +2,9 @@
 // Prometheus, Loki and Jaeger that already run.
 package main
 
-import "os"
+import (
+	"os"
+	_ "time/tzdata" // --tz works where the machine has no zone files
+)
 
 func main() { os.Exit(run(os.Args[1:], system())) }

@@ -66,10 +66,10 @@ func write(out io.Writer, c *correlate.Case, form string) error {
 	return report.Text(out, c)
 }
 
-// sayMissing tells a person what is missing where the result goes elsewhere: text says
-// it itself.
+// sayMissing tells a person what is missing where the result does not show it: text does,
+// but where nothing was found out at all the reason is an error, and goes where errors go.
 func sayMissing(out io.Writer, c *correlate.Case, form string) error {
-	if form == "text" {
+	if form == "text" && c.Answered() {
 		return nil
 	}
 	for _, m := range c.Missing {

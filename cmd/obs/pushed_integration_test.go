@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"net/http"
 	"strconv"
 	"strings"
 	"testing"
@@ -22,7 +21,7 @@ func post(t *testing.T, address string, body any) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	resp, err := http.Post(address, "application/json", bytes.NewReader(encoded))
+	resp, err := plain.Post(address, "application/json", bytes.NewReader(encoded))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -55,6 +55,7 @@ func runTrace(ctx context.Context, o *traceOptions, text string, w world) error 
 	if err != nil {
 		return err
 	}
+	defer set.Close()
 	if set.Traces == nil && set.Logs == nil {
 		return usage(errNoRequestBackend, "set JAEGER_URL or LOKI_URL, or give --jaeger-url or --loki-url")
 	}
@@ -72,11 +73,12 @@ func lookupExit(c *correlate.Case) error {
 	if err := brokenExit(c); err != nil {
 		return err
 	}
+	nothing := c.Trace == nil && len(c.Records) == 0
 	switch {
+	case nothing && !c.Failed():
+		return &exitError{code: exitNotFound} // a limit cuts nothing off where there is nothing
 	case c.Partial():
 		return &exitError{code: exitPartial}
-	case c.Trace == nil && len(c.Records) == 0:
-		return &exitError{code: exitNotFound}
 	}
 	return nil
 }

@@ -59,6 +59,7 @@ func runTriage(ctx context.Context, o *triageOptions, w world) error {
 	if err != nil {
 		return err
 	}
+	defer set.Close()
 	question := correlate.Question{Window: window, Baseline: baseline, Services: o.services}
 	found, err := o.present(ctx, w, "triage", func(ctx context.Context, observe correlate.Observer) *correlate.Case {
 		return correlate.Triage(ctx, set, question, observe)

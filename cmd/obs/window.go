@@ -169,7 +169,8 @@ func parseTime(s string, now time.Time, zone *time.Location) (time.Time, error) 
 			return at.UTC(), nil
 		}
 	}
-	if seconds, err := strconv.ParseFloat(s, 64); err == nil && seconds > 0 && seconds < 1e11 {
+	// Fewer digits are a mistyped date rather than a time before 1973.
+	if seconds, err := strconv.ParseFloat(s, 64); err == nil && seconds > 1e8 && seconds < 1e11 {
 		return time.Unix(0, int64(seconds*1e9)).UTC(), nil
 	}
 	return time.Time{}, fmt.Errorf("%q is no time", s)

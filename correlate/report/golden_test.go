@@ -3,6 +3,7 @@ package report_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -100,7 +101,7 @@ func TestWritingFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	for as, form := range forms {
-		if err := form(writer, madeTriage()); err != io.ErrClosedPipe {
+		if err := form(writer, madeTriage()); !errors.Is(err, io.ErrClosedPipe) {
 			t.Errorf("%s: got %v, want %v", as, err, io.ErrClosedPipe)
 		}
 	}

@@ -83,10 +83,19 @@ func markdownNothing(p *page, c *correlate.Case) {
 		p.blank()
 		return
 	}
+	if !c.Answered() {
+		p.line("%s", nothingWorked)
+		p.blank()
+		return
+	}
 	p.line("%s", nothingTitle)
 	p.blank()
-	for _, q := range c.Queries {
+	shown, more := fruitless(c)
+	for _, q := range shown {
 		p.line("- %s, %s: %s in %s", opening(string(q.Backend)), escape(q.Status), code(q.Query), searched(&q))
+	}
+	if more > 0 {
+		p.line("- and %d more questions, which -o json lists", more)
 	}
 	p.blank()
 	p.line("%s", nothingAdvice)

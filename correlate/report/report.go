@@ -101,12 +101,29 @@ func answerText(q question, c *correlate.Case) (text string, findings []string) 
 // What a lookup without trace and records says: that nothing was found is an answer.
 const (
 	nothingTitle  = "Nothing was found in what was searched:"
+	nothingWorked = "Nothing could be found out: no backend answered."
 	nothingAsked  = "Nothing was searched."
 	nothingAdvice = "It may never have been sampled, may have expired, or may belong to another tenant; a longer window (--since) may have it."
 )
 
 func nothingFound(c *correlate.Case) bool {
 	return c.Verdict == "" && c.Trace == nil && len(c.Records) == 0
+}
+
+// shownQueries is how many questions to each backend a fruitless lookup lists.
+const shownQueries = 8
+
+// fruitless lists the first questions to each backend, and counts the others.
+func fruitless(c *correlate.Case) (shown []correlate.Query, more int) {
+	asked := map[sources.Backend]int{}
+	for _, q := range c.Queries {
+		if asked[q.Backend]++; asked[q.Backend] <= shownQueries {
+			shown = append(shown, q)
+		} else {
+			more++
+		}
+	}
+	return shown, more
 }
 
 // searched is the window that a query asked.

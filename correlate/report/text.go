@@ -61,10 +61,19 @@ func lookupText(p *page, c *correlate.Case) {
 		p.blank()
 		tail(p, c)
 		return
+	case nothingFound(c) && !c.Answered():
+		p.line("%s", nothingWorked)
+		p.blank()
+		tail(p, c)
+		return
 	case nothingFound(c):
 		p.line("%s", nothingTitle)
-		for _, q := range c.Queries {
+		shown, more := fruitless(c)
+		for _, q := range shown {
 			p.line("  %-10s %-8s %s   in %s", string(q.Backend), q.Status, q.Query, searched(&q))
+		}
+		if more > 0 {
+			p.line("  … and %d more questions, which -o json lists", more)
 		}
 		p.line("%s", nothingAdvice)
 		p.blank()

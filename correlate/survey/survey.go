@@ -80,11 +80,7 @@ func (q *Question) Spent(over time.Duration) string {
 
 // For is the question narrowed to the given labels and split by more of them.
 func (q *Question) For(labels sources.Labels, over time.Duration, by ...string) string {
-	only := slices.Clone(q.only)
-	for _, name := range sortedNames(labels) {
-		only = append(only, sources.Matcher{Name: name, Op: sources.Equal, Value: labels[name]})
-	}
-	return q.shape(only, append(q.groups(), by...), over)
+	return q.shape(q.narrowed(labels), append(q.groups(), by...), over)
 }
 
 // Selector selects the raw series behind a histogram question, for exemplars: nothing
@@ -93,11 +89,7 @@ func (q *Question) Selector(labels sources.Labels) string {
 	if q.Signal != Latency {
 		return ""
 	}
-	only := slices.Clone(q.only)
-	for _, name := range sortedNames(labels) {
-		only = append(only, sources.Matcher{Name: name, Op: sources.Equal, Value: labels[name]})
-	}
-	return sources.MetricSelector(q.Metric, only)
+	return sources.MetricSelector(q.Metric, q.narrowed(labels))
 }
 
 // Seconds turns a raw value of the metric, such as an exemplar's, into seconds.
@@ -286,9 +278,28 @@ func firstLabel(rows []sources.Labels, labels []string) string {
 	return ""
 }
 
-// Restrict narrows the question to the named services; none means all.
+// Restrict narrows the question to the named services; none means all. A job of
+// OpenTelemetry's is namespace/name, and the name is what people say.
 func (q *Question) Restrict(services []string) {
-	if len(services) > 0 {
+	switch {
+	case len(services) == 0:
+	case q.ServiceLabel == "job":
+		names := sources.AnyOf("job", services...).Value
+		if len(services) == 1 {
+			names = sources.QuoteRegexp(names)
+		}
+		q.only = append(slices.Clone(q.only), match("job", "(.+/)?("+names+")"))
+	default:
 		q.only = append(slices.Clone(q.only), sources.AnyOf(q.ServiceLabel, services...))
 	}
+}
+
+// narrowed are the question's conditions with those on the labels taking the place of
+// wider ones.
+func (q *Question) narrowed(labels sources.Labels) sources.Selector {
+	only := slices.DeleteFunc(slices.Clone(q.only), func(m sources.Matcher) bool { return labels[m.Name] != "" })
+	for _, name := range sortedNames(labels) {
+		only = append(only, sources.Matcher{Name: name, Op: sources.Equal, Value: labels[name]})
+	}
+	return only
 }

@@ -41,8 +41,8 @@ func (NotConfiguredError) Hint() string {
 	return "set PROMETHEUS_URL, LOKI_URL (or LOKI_ADDR) and JAEGER_URL, or give --prometheus-url, --loki-url and --jaeger-url; any one of them will do"
 }
 
-// ErrEmptyToken: a file that is to hold a token holds none. Asking without one would
-// look as if the server had refused it.
+// ErrEmptyToken tells that a file which is to hold a token holds none. Asking without
+// one would look as if the server had refused it.
 var ErrEmptyToken = errors.New("the file is empty")
 
 // Open checks the addresses and returns what can be read from. A backend without an
@@ -66,7 +66,7 @@ func Open(o Options) (sources.Set, error) {
 		if err != nil {
 			return sources.Set{}, err
 		}
-		set.Metrics = prometheus.New(client, o.Ledger)
+		set.Metrics, set.OnClose = prometheus.New(client, o.Ledger), append(set.OnClose, client.Close)
 	}
 	if address, origin := o.address(o.LokiURL, "--loki-url", "LOKI_URL", "LOKI_ADDR"); address != "" {
 		credentials, err := o.lokiCredentials()
@@ -80,7 +80,7 @@ func Open(o Options) (sources.Set, error) {
 		if err != nil {
 			return sources.Set{}, err
 		}
-		set.Logs = loki.New(client, o.Ledger)
+		set.Logs, set.OnClose = loki.New(client, o.Ledger), append(set.OnClose, client.Close)
 	}
 	if address, origin := o.address(o.JaegerURL, "--jaeger-url", "JAEGER_URL"); address != "" {
 		client, err := transport.New(transport.Options{
@@ -89,7 +89,7 @@ func Open(o Options) (sources.Set, error) {
 		if err != nil {
 			return sources.Set{}, err
 		}
-		set.Traces = jaeger.New(client, o.Ledger)
+		set.Traces, set.OnClose = jaeger.New(client, o.Ledger), append(set.OnClose, client.Close)
 	}
 	if set.Metrics == nil && set.Logs == nil && set.Traces == nil {
 		return sources.Set{}, NotConfiguredError{}

@@ -92,3 +92,10 @@ func Redact(address string) string {
 	}
 	return sources.Printable(address)
 }
+
+// CloseIdleConnections lets the client that this is the transport of let go of them.
+func (a *authorizer) CloseIdleConnections() {
+	if closer, ok := a.next.(interface{ CloseIdleConnections() }); ok {
+		closer.CloseIdleConnections()
+	}
+}

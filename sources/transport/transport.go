@@ -131,6 +131,9 @@ func parseBase(o *Options) (*url.URL, error) {
 	return base, nil
 }
 
+// Close closes the connections that are kept open for further requests.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
 // URL is the address of a path below the base, with parameters.
 func (c *Client) URL(path string, params url.Values) *url.URL {
 	u := c.base.JoinPath(path)
