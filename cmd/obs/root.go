@@ -181,10 +181,19 @@ type common struct {
 var outputs = []string{"text", "json", "markdown", "tui"}
 
 func (c *common) flags(cmd *cobra.Command) {
+	c.connectionFlags(cmd)
+	c.outputFlags(cmd)
+}
+
+func (c *common) connectionFlags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&c.connection.PrometheusURL, "prometheus-url", "", "address of Prometheus (default $PROMETHEUS_URL)")
 	f.StringVar(&c.connection.LokiURL, "loki-url", "", "address of Loki (default $LOKI_URL or $LOKI_ADDR)")
 	f.StringVar(&c.connection.JaegerURL, "jaeger-url", "", "address of Jaeger's query service (default $JAEGER_URL)")
+}
+
+func (c *common) outputFlags(cmd *cobra.Command) {
+	f := cmd.Flags()
 	f.DurationVar(&c.timeout, "timeout", time.Minute, "time for the whole command")
 	f.StringVarP(&c.output, "output", "o", "", "text, json, markdown or tui (default tui on a terminal, else text)")
 	f.StringVar(&c.save, "save", "", "also write the case, as JSON, to this file")
