@@ -39,7 +39,8 @@ func (w *walk) exemplars(ctx context.Context, primary *measured) []exemplar {
 	for _, e := range all {
 		id, ok := e.TraceID()
 		seconds := primary.question.Seconds(e.Value)
-		if !ok || seen[id] || seconds < threshold(primary) || !w.question.Window.Contains(e.Time) {
+		odd := math.IsNaN(seconds) || math.IsInf(seconds, 0)
+		if !ok || odd || seen[id] || seconds < threshold(primary) || !w.question.Window.Contains(e.Time) {
 			continue
 		}
 		seen[id] = true

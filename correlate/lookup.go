@@ -176,13 +176,11 @@ func (f *finder) keepRecords(found foundRecords, trace *Trace, id sources.TraceI
 		known[caseRecordKey(&r)] = true
 	}
 	fresh := 0
-	for _, r := range found.records {
-		var kept Record
-		if join == ByRequestID {
-			kept = describeRecord(r)
+	for _, kept := range fromRecords(found.records, trace) {
+		switch {
+		case join == ByRequestID:
 			kept.Join = ByRequestID
-		} else {
-			kept = fromRecord(r, trace)
+		case kept.TraceID == "":
 			kept.TraceID = id
 		}
 		if !known[caseRecordKey(&kept)] {

@@ -251,9 +251,7 @@ func (w *walk) toRecords(ctx context.Context, primary *measured) {
 		w.weakRecords(ctx, services, trace.Window(), "trace")
 		return
 	}
-	for _, r := range found.records {
-		w.found.Records = append(w.found.Records, fromRecord(r, trace))
-	}
+	w.found.Records = append(w.found.Records, fromRecords(found.records, trace)...)
 	if found.truncated {
 		w.found.missing(truncatedRecords(len(found.records)))
 	}
@@ -275,20 +273,27 @@ func truncatedRecords(shown int) Missing {
 	}
 }
 
-// fromRecord keeps a record with what it says about itself, and how it is joined to
-// the trace: by the ID of a span of it, or else by the trace's.
-func fromRecord(r sources.Record, trace *Trace) Record {
-	kept := describeRecord(r)
-	kept.Join = ByTraceID
+// fromRecords keeps records with what they say about themselves, and how each is joined
+// to the trace: by the ID of a span of it, or else by the trace's. The trace may be nil.
+func fromRecords(records []sources.Record, trace *Trace) []Record {
+	spans := map[sources.SpanID]bool{}
 	if trace != nil {
-		if kept.TraceID == "" {
-			kept.TraceID = trace.ID // a record that only mentions the trace keeps its own
-		}
-		if kept.SpanID != "" && trace.Span(kept.SpanID) != nil {
-			kept.Join = BySpanID
+		for i := range trace.Spans {
+			spans[trace.Spans[i].ID] = true
 		}
 	}
-	return kept
+	all := make([]Record, len(records))
+	for i, r := range records {
+		all[i] = describeRecord(r)
+		all[i].Join = ByTraceID
+		if trace != nil && all[i].TraceID == "" {
+			all[i].TraceID = trace.ID // a record that only mentions the trace keeps its own
+		}
+		if spans[all[i].SpanID] {
+			all[i].Join = BySpanID
+		}
+	}
+	return all
 }
 
 func describeRecord(r sources.Record) Record {

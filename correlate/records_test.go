@@ -194,7 +194,7 @@ func TestFromRecord(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			test.record.Time = at
-			got := fromRecord(test.record, test.trace)
+			got := fromRecords([]sources.Record{test.record}, test.trace)[0]
 			if got.Service != test.want.Service || got.Severity != test.want.Severity || got.TraceID != test.want.TraceID ||
 				got.SpanID != test.want.SpanID || got.Join != test.want.Join {
 				t.Errorf("got %+v, want %+v", got, test.want)

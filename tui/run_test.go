@@ -221,7 +221,7 @@ func TestSignal(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := recorded(t, "triage")
-	for range 40 {
+	for range 25 {
 		ctx, stop := signal.NotifyContext(t.Context(), os.Interrupt)
 		term := newTerminal(t)
 		ended := start(ctx, Options{Title: "triage", NoColor: true, Work: func(context.Context, correlate.Observer) *correlate.Case { return c }}, term)

@@ -61,7 +61,7 @@ func run(ctx context.Context, o Options, terminal ...tea.ProgramOption) (*correl
 	m := newModel(o)
 	// Signals end ctx. Bubble Tea's own handler waits for ever to tell of one when ctx has
 	// ended the program first.
-	program := tea.NewProgram(m, append(terminal, tea.WithContext(ctx))...)
+	program := tea.NewProgram(m, append(terminal, tea.WithContext(ctx), tea.WithoutSignalHandler())...)
 	done := make(chan struct{})
 	started := false
 	var crash error

@@ -34,7 +34,7 @@ func (c *common) present(ctx context.Context, w world, name string, do work) (*c
 		var err error
 		found, err = tui.Run(ctx, tui.Options{Title: name, Work: bounded, NoColor: c.noColor})
 		if err != nil {
-			return nil, &exitError{code: exitFailed, err: err, hint: "-o text needs no terminal"}
+			return nil, screenFailure(err, w.err, c.verbose)
 		}
 		if found == nil {
 			return nil, &exitError{code: exitTimeout} // left before there was anything
@@ -64,6 +64,20 @@ func write(out io.Writer, c *correlate.Case, form string) error {
 		return report.Markdown(out, c)
 	}
 	return report.Text(out, c)
+}
+
+// screenFailure is the exit of a screen that ended early: by its terminal, for which
+// there is another way to ask, or by a mistake of obs's own.
+func screenFailure(err error, out io.Writer, verbose bool) error {
+	var crash *tui.CrashError
+	if !errors.As(err, &crash) {
+		return &exitError{code: exitFailed, err: err, hint: "-o text needs no terminal"}
+	}
+	if !verbose {
+		return &exitError{code: exitFailed, err: err, hint: "-v shows the stack, which a report of the mistake wants"}
+	}
+	_, _ = out.Write(crash.Stack)
+	return &exitError{code: exitFailed, err: err}
 }
 
 // sayMissing tells a person what is missing where the result does not show it: text does,
