@@ -21,9 +21,10 @@ type exemplar struct {
 	seconds float64
 	at      time.Time
 	query   string
+	series  sources.Labels
 }
 
-// exemplars are those of the anomaly's series that show it, the most typical first.
+// exemplars are those of the anomaly's series in the window.
 func (w *walk) exemplars(ctx context.Context, primary *measured) []exemplar {
 	selector := primary.question.Selector(withoutName(primary.labels))
 	if selector == "" {
@@ -34,23 +35,56 @@ func (w *walk) exemplars(ctx context.Context, primary *measured) []exemplar {
 		w.failed(sources.Prometheus, "its exemplars were not looked at", err)
 		return nil
 	}
-	var fitting []exemplar
+	var kept []exemplar
 	seen := map[sources.TraceID]bool{}
 	for _, e := range all {
 		id, ok := e.TraceID()
 		seconds := primary.question.Seconds(e.Value)
 		odd := math.IsNaN(seconds) || math.IsInf(seconds, 0)
-		if !ok || odd || seen[id] || seconds < threshold(primary) || !w.question.Window.Contains(e.Time) {
+		if !ok || odd || seen[id] || !w.question.Window.Contains(e.Time) {
 			continue
 		}
 		seen[id] = true
-		fitting = append(fitting, exemplar{id: id, span: e.SpanID(), seconds: seconds, at: e.Time, query: selector})
+		kept = append(kept, exemplar{id: id, span: e.SpanID(), seconds: seconds, at: e.Time, query: selector, series: e.Series})
+	}
+	return kept
+}
+
+// fitting are the exemplars that show the anomaly, the most typical first: slow ones, of
+// its operation where that is known.
+func fitting(all []exemplar, primary *measured) []exemplar {
+	var fit []exemplar
+	for _, e := range all {
+		of := func(label string) bool { return e.series[label] == primary.operation }
+		if e.seconds >= threshold(primary) &&
+			(primary.operation == "" || slices.ContainsFunc(primary.question.Operations, of)) {
+			fit = append(fit, e)
+		}
 	}
 	typical := primary.departure.Window
-	slices.SortStableFunc(fitting, func(a, b exemplar) int {
+	slices.SortStableFunc(fit, func(a, b exemplar) int {
 		return cmp.Compare(math.Abs(a.seconds-typical), math.Abs(b.seconds-typical))
 	})
-	return fitting
+	return fit
+}
+
+// callerByExemplar looks for a departing caller in the first trace that an exemplar leads
+// to.
+func (w *walk) callerByExemplar(ctx context.Context, primary *measured, exemplars []exemplar) *measured {
+	if w.set.Traces == nil {
+		return nil
+	}
+	for _, e := range exemplars {
+		tree, err := w.checked(ctx, e, primary)
+		if err != nil {
+			w.failed(sources.Jaeger, "no trace was looked at", err)
+			return nil
+		}
+		if tree != nil {
+			return w.departingCaller(primary, tree)
+		}
+	}
+	return nil
 }
 
 // trustExemplar takes the ID of an exemplar that cannot be checked, so that the logs
@@ -79,52 +113,56 @@ func (w *walk) addExemplarHop(e exemplar, note string) {
 	})
 }
 
-// fetch asks for a trace, once: a walk that starts again from a caller comes by the
-// same exemplars.
-func (w *walk) fetch(ctx context.Context, id sources.TraceID, around sources.Window) (*spans.Tree, error) {
-	if tree := w.fetched[id]; tree != nil {
-		return tree, nil
+// checked is the trace of an exemplar, once it is known to be stored and to have the
+// service in it; nil where it is not. After a few that led nowhere no more are asked for.
+// A trace is fetched once, as a walk that starts again from a caller comes by it again.
+func (w *walk) checked(ctx context.Context, e exemplar, primary *measured) (*spans.Tree, error) {
+	tree := w.fetched[e.id]
+	if tree == nil {
+		if slices.Contains(w.rejected, e.id) || len(w.rejected) >= exemplarChecks {
+			return nil, nil
+		}
+		around := sources.Window{From: e.at.Add(-seconds(e.seconds)), To: e.at}.Pad(recordSlack)
+		trace, err := w.set.Traces.Trace(ctx, e.id, around)
+		switch {
+		case errors.Is(err, sources.ErrNotFound):
+			w.rejected = append(w.rejected, e.id)
+			w.gone++
+			return nil, nil
+		case err != nil:
+			return nil, err
+		}
+		tree = spans.Build(&trace)
+		w.fetched[e.id] = tree
 	}
-	trace, err := w.set.Traces.Trace(ctx, id, around)
-	if err != nil {
-		return nil, err
+	if !slices.ContainsFunc(tree.Trace.Services(), func(s string) bool { return sameService(s, primary.service) }) {
+		w.rejected = append(w.rejected, e.id)
+		return nil, nil
 	}
-	w.fetched[id] = spans.Build(&trace)
-	return w.fetched[id], nil
+	return tree, nil
 }
 
 // checkExemplars takes the first exemplar whose trace exists and has the service in it.
 func (w *walk) checkExemplars(ctx context.Context, primary *measured, exemplars []exemplar) (*spans.Tree, error) {
-	gone := 0
-	for _, e := range exemplars[:min(len(exemplars), exemplarChecks)] {
-		if slices.Contains(w.rejected, e.id) {
-			continue
-		}
-		around := sources.Window{From: e.at.Add(-time.Duration(e.seconds * float64(time.Second))), To: e.at}.Pad(recordSlack)
-		tree, err := w.fetch(ctx, e.id, around)
-		if errors.Is(err, sources.ErrNotFound) {
-			gone++
-			w.rejected = append(w.rejected, e.id)
-			continue
-		}
+	for _, e := range exemplars {
+		tree, err := w.checked(ctx, e, primary)
 		if err != nil {
 			return nil, err
 		}
-		if !slices.ContainsFunc(tree.Trace.Services(), func(s string) bool { return sameService(s, primary.service) }) {
-			w.rejected = append(w.rejected, e.id)
+		if tree == nil {
 			continue
 		}
 		note := fmt.Sprintf("checked: the trace is there and has %s in it", primary.service)
-		if gone > 0 {
-			note += fmt.Sprintf("; %s before it led to no stored trace", counted(gone, "exemplar"))
+		if w.gone > 0 {
+			note += fmt.Sprintf("; %s before it led to no stored trace", counted(w.gone, "exemplar"))
 		}
 		w.addExemplarHop(e, note)
 		return tree, nil
 	}
-	if gone > 0 {
+	if w.gone > 0 {
 		w.found.missing(Missing{
 			Backend: sources.Jaeger, Kind: MissingNoData,
-			Reason: fmt.Sprintf("%s of the anomaly led to no stored trace", counted(gone, "exemplar")),
+			Reason: fmt.Sprintf("%s of the anomaly led to no stored trace", counted(w.gone, "exemplar")),
 			Hint:   "the traces were not sampled, or have expired; a trace was searched for instead",
 		})
 	}

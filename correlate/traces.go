@@ -20,7 +20,7 @@ func (w *walk) toTrace(ctx context.Context, primary *measured) *measured {
 	if ctx.Err() != nil {
 		return primary
 	}
-	exemplars := w.approach(ctx, primary)
+	primary, exemplars := w.approach(ctx, primary)
 	if w.set.Traces == nil {
 		w.found.notConfigured(sources.Jaeger, "no trace was looked at")
 		w.trustExemplar(exemplars, "Jaeger is not configured")
@@ -38,8 +38,7 @@ func (w *walk) toTrace(ctx context.Context, primary *measured) *measured {
 		if caller := w.departingCaller(primary, chosen); caller != nil {
 			// What users feel is the caller's trouble: walk from there.
 			w.promote(caller)
-			primary = caller
-			exemplars = w.approach(ctx, primary)
+			primary, exemplars = w.approach(ctx, caller)
 			chosen, err = w.findTrace(ctx, primary, exemplars)
 		}
 	}
@@ -63,12 +62,19 @@ func (w *walk) toTrace(ctx context.Context, primary *measured) *measured {
 }
 
 // approach prepares the step to a trace: the operation that moved, and its exemplars.
-func (w *walk) approach(ctx context.Context, primary *measured) []exemplar {
+// Where an exemplar's trace shows that a caller departs too, the walk goes on from there.
+func (w *walk) approach(ctx context.Context, primary *measured) (*measured, []exemplar) {
 	if primary == nil || !primary.question.Exact {
-		return nil
+		return primary, nil
+	}
+	kept := w.exemplars(ctx, primary)
+	if caller := w.callerByExemplar(ctx, primary, fitting(kept, primary)); caller != nil {
+		w.promote(caller)
+		primary = caller
+		kept = w.exemplars(ctx, primary)
 	}
 	w.narrow(ctx, primary)
-	return w.exemplars(ctx, primary)
+	return primary, fitting(kept, primary)
 }
 
 // departingCaller is the anomaly of the same signal nearest to the trace's root, among

@@ -71,6 +71,7 @@ type walk struct {
 	over     time.Duration     // the window of rates
 	traced   []string          // the services that Jaeger knows, once asked
 	rejected []sources.TraceID // of exemplars that led to no trace of the service
+	gone     int               // exemplars that led to no stored trace
 	fetched  map[sources.TraceID]*spans.Tree
 	trees    cohorts
 	tree     *spans.Tree // of the chosen trace

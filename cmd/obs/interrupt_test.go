@@ -45,7 +45,7 @@ func TestInterruptedRunKeepsWhatItHas(t *testing.T) {
 				return []string{"triage", "--from", m["TURN"], "--to", m["TO"], "--prometheus-url", answers, "--jaeger-url", silent, "--loki-url", answers}
 			},
 			"/api/v3/traces/",
-			[]string{"ANOMALOUS", "customer /customer", "jaeger", "interrupted before it was done"},
+			[]string{"ANOMALOUS", "customer p95", "jaeger", "interrupted before it was done"},
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
