@@ -51,28 +51,38 @@ func (w *walk) impact(m *measured) float64 {
 }
 
 // weighLatencies finds out how much more time requests take in all, where several
-// services got slower: one query for each metric in which they did.
+// services got slower: in one query, of the metric that shows most of them. What it says
+// of a service holds for the other metrics of its requests too.
 func (w *walk) weighLatencies(ctx context.Context) {
+	var most []*measured
 	slower := map[*survey.Question][]*measured{}
 	for i := range w.measured {
 		m := &w.measured[i]
 		if m.departure.Anomalous && m.question.Signal == survey.Latency && m.question.Spent(w.over) != "" {
-			slower[m.question] = append(slower[m.question], m)
+			of := append(slower[m.question], m)
+			slower[m.question] = of
+			if len(of) > len(most) {
+				most = of
+			}
 		}
 	}
-	for question, services := range slower {
-		if len(services) < 2 {
-			continue
-		}
-		baseline, window, _, err := w.rangeBoth(ctx, question.Spent(w.over))
-		if err != nil {
-			w.failed(sources.Prometheus, "the anomalies were not weighed by the time that they cost", err)
-			continue
-		}
-		before, now := means(baseline), means(window)
-		for _, m := range services {
-			key := m.labels.String()
-			m.spent, m.spentKnown = now[key]-before[key], true
+	if len(most) < 2 {
+		return
+	}
+	baseline, window, _, err := w.rangeBoth(ctx, most[0].question.Spent(w.over))
+	if err != nil {
+		w.failed(sources.Prometheus, "the anomalies were not weighed by the time that they cost", err)
+		return
+	}
+	before, now := means(baseline), means(window)
+	spent := map[string]float64{}
+	for _, m := range most {
+		key := m.labels.String()
+		spent[m.service] = now[key] - before[key]
+	}
+	for i := range w.measured {
+		if m := &w.measured[i]; m.question.Signal == survey.Latency && m.question.Exact {
+			m.spent, m.spentKnown = spent[m.service], spent[m.service] > 0
 		}
 	}
 }
