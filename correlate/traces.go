@@ -366,7 +366,10 @@ func (w *walk) blame(primary *measured, chosen *spans.Tree) {
 		slow = append(slices.Clone(slow), chosen)
 	}
 	w.trees.slow = slow
-	w.shares = spans.Compare(slow, w.trees.normal)
+	// Where requests fail or stay away, the time of those that are left points at nobody.
+	if primary == nil || (primary.question.Signal != survey.Errors && primary.question.Signal != survey.Traffic) {
+		w.shares = spans.Compare(slow, w.trees.normal)
+	}
 	if span == spans.None {
 		for _, share := range w.shares {
 			if span = chosen.Longest(share.Key); span != spans.None {
