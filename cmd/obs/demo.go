@@ -1,0 +1,179 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"obs/correlate"
+	"obs/sources/sandbox"
+	"obs/sources/sandbox/shop"
+)
+
+type demoOptions struct {
+	common
+	gate  bool
+	list  bool
+	serve bool
+	seed  uint64
+	speed float64
+}
+
+// liveTick is how often the shop's signals come while it runs.
+const liveTick = time.Second
+
+// defaultScenario is the one that a newcomer sees.
+const defaultScenario = "latency"
+
+func newDemo(w world) *cobra.Command {
+	o := &demoOptions{}
+	cmd := &cobra.Command{
+		Use:   "demo [SCENARIO]",
+		Short: "Show the walk on an embedded shop with an incident in it; nothing to install",
+		Long: `demo simulates a small shop, in which something goes wrong or seems to, puts the HTTP APIs of
+Prometheus, Loki and Jaeger before it on 127.0.0.1, and triages it. The same seed gives the
+same incident.
+
+With --serve it only keeps the three APIs up, and prints the exports with which any other
+command can ask them.`,
+		Example: `  obs demo
+  obs demo saturation -o json
+  obs demo --list
+  eval "$(obs demo deploy --serve &)"; obs triage --since 30m`,
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: completeScenarios,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			name := defaultScenario
+			if len(args) == 1 {
+				name = args[0]
+			}
+			return runDemo(cmd.Context(), o, name, w)
+		},
+	}
+	o.outputFlags(cmd)
+	f := cmd.Flags()
+	f.BoolVar(&o.gate, "check", false, "let the exit status tell the verdict")
+	f.BoolVar(&o.list, "list", false, "list the scenarios, with what is true in each")
+	f.BoolVar(&o.serve, "serve", false, "keep the three APIs up until interrupted, and print their addresses as exports")
+	f.Uint64Var(&o.seed, "seed", 1, "chooses the simulated requests")
+	f.Float64Var(&o.speed, "speed", 1, "how many times faster than the clock time goes on while it runs")
+	return cmd
+}
+
+func completeScenarios(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	var names []string
+	for _, s := range shop.Scenarios() {
+		names = append(names, s.Name+"\t"+s.Title)
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
+func runDemo(ctx context.Context, o *demoOptions, name string, w world) error {
+	if o.list {
+		return listScenarios(w.out)
+	}
+	if err := o.check(w); err != nil {
+		return err
+	}
+	scenario, err := shop.Find(name)
+	if err != nil {
+		return usage(err, "obs demo --list tells what each is about")
+	}
+	if o.speed <= 0 {
+		return usage(fmt.Errorf("--speed %v: time cannot stand still or go back", o.speed), "give a number above 0")
+	}
+	running, err := openShop(ctx, scenario, o, w.now())
+	if err != nil {
+		return &exitError{code: exitFailed, err: fmt.Errorf("the demo's shop: %w", err)}
+	}
+	defer running.close()
+	if o.serve {
+		return running.serve(ctx, w)
+	}
+	// The shop is asked as any other system is, by its addresses; what the environment
+	// says about real ones, credentials included, is none of its business.
+	o.connection.PrometheusURL, o.connection.LokiURL, o.connection.JaegerURL = running.server.PrometheusURL, running.server.LokiURL, running.server.JaegerURL
+	alone := w
+	alone.getenv = func(string) string { return "" }
+	set, err := o.open(alone)
+	if err != nil {
+		return err
+	}
+	question := correlate.Question{Window: running.shop.Window(), Baseline: running.shop.Baseline()}
+	found, err := o.present(ctx, w, "demo "+scenario.Name, func(ctx context.Context, observe correlate.Observer) *correlate.Case {
+		return correlate.Triage(ctx, set, question, observe)
+	})
+	if err != nil {
+		return err
+	}
+	return verdictExit(found, o.gate)
+}
+
+// runningShop is a shop that goes on while its three APIs are asked.
+type runningShop struct {
+	shop   *shop.Shop
+	server *sandbox.Server
+	close  func()
+}
+
+// openShop simulates the past, serves it, and lets time go on.
+func openShop(ctx context.Context, scenario shop.Scenario, o *demoOptions, now time.Time) (*runningShop, error) {
+	simulated := shop.New(scenario, shop.Options{Seed: o.seed, Now: now, Speed: o.speed})
+	stores := sandbox.NewStores()
+	sink := stores.Sink()
+	if err := simulated.Past(ctx, sink); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	server, err := sandbox.Serve(ctx, stores, sandbox.Options{})
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	live := make(chan struct{})
+	go func() {
+		defer close(live)
+		// It ends with the context, which is no failure of it.
+		_ = simulated.Live(ctx, sink, liveTick)
+	}()
+	return &runningShop{shop: simulated, server: server, close: func() {
+		cancel()
+		<-live
+		_ = server.Close() // it has been left, and nothing of it is kept
+	}}, nil
+}
+
+func (r *runningShop) serve(ctx context.Context, w world) error {
+	window, baseline := r.shop.Window(), r.shop.Baseline()
+	_, err := fmt.Fprintf(w.out, "%s\n", r.server.Exports())
+	if err == nil {
+		_, err = fmt.Fprintf(w.err, "obs triage --from %s --to %s --baseline %s/%s asks about the incident; Ctrl-C ends the shop\n",
+			rfc(window.From), rfc(window.To), rfc(baseline.From), rfc(baseline.To))
+	}
+	if err != nil {
+		return &exitError{code: exitFailed, err: err}
+	}
+	<-ctx.Done()
+	return nil
+}
+
+func rfc(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+func listScenarios(out io.Writer) error {
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	for _, s := range shop.Scenarios() {
+		truth := s.Truth.Verdict
+		if s.Truth.Culprit != "" {
+			truth += ": " + strings.TrimSpace(s.Truth.Culprit+" "+s.Truth.Operation)
+		}
+		if _, err := fmt.Fprintf(table, "%s\t%s\t%s\n", s.Name, truth, s.Title); err != nil {
+			return err
+		}
+	}
+	return table.Flush()
+}
