@@ -44,7 +44,7 @@ command can ask them.`,
 		Example: `  obs demo
   obs demo saturation -o json
   obs demo --list
-  eval "$(obs demo deploy --serve &)"; obs triage --since 30m`,
+  obs demo deploy --serve   # in one terminal; in another the exports that it prints, then obs triage`,
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: completeScenarios,
 		RunE: func(cmd *cobra.Command, args []string) error {
