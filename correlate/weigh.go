@@ -59,10 +59,9 @@ func (w *walk) weighLatencies(ctx context.Context) {
 	for i := range w.measured {
 		m := &w.measured[i]
 		if m.departure.Anomalous && m.question.Signal == survey.Latency && m.question.Spent(w.over) != "" {
-			of := append(slower[m.question], m)
-			slower[m.question] = of
-			if len(of) > len(most) {
-				most = of
+			slower[m.question] = append(slower[m.question], m)
+			if len(slower[m.question]) > len(most) {
+				most = slower[m.question]
 			}
 		}
 	}

@@ -40,6 +40,10 @@ var rooms = []room{
 	},
 	{path: "obs/sources", never: network},
 	{path: "obs/sources/connect", may: []string{"obs/sources/..."}},
+	// The stand-in stands behind HTTP like any backend: it shares the signal types with
+	// the clients, and nothing else.
+	{path: "obs/sources/sandbox/shop", may: []string{"obs/sources"}, never: network},
+	{path: "obs/sources/sandbox/...", may: []string{"obs/sources", "obs/sources/sandbox/..."}},
 	{path: "obs/sources/...", may: []string{"obs/sources", "obs/sources/transport"}},
 }
 
