@@ -108,6 +108,10 @@ func (w *walk) answerTime() {
 	}
 	span, node := w.tree.Span(w.blamed), &w.tree.Nodes[w.blamed]
 	trace := w.found.Trace
+	if len(w.shares) == 0 {
+		w.answerError(span)
+		return
+	}
 	text := fmt.Sprintf("%s %s: %s of %s on the critical path of trace %s", span.Service, span.Operation,
 		Seconds(node.Critical.Seconds()), Seconds(trace.DurationSeconds), trace.ID)
 	evidence := []Evidence{w.traceEvidence(Value{Name: "time on the critical path", Value: node.Critical.Seconds(), Unit: survey.Seconds})}
@@ -128,6 +132,16 @@ func (w *walk) answerTime() {
 		text += fmt.Sprintf("; the span says %q", said)
 	}
 	id := w.found.AddFinding(text, evidence...)
+	w.found.Answers.WhereTimeGoes = Answer{Text: sentence(text), Findings: []string{id}}
+}
+
+// answerError says where the request fails, where it is not its time that is the trouble.
+func (w *walk) answerError(span *sources.Span) {
+	text := fmt.Sprintf("Trace %s begins to fail at %s %s", w.found.Trace.ID, span.Service, span.Operation)
+	if said := eventText(span); said != "" {
+		text += fmt.Sprintf(", which says %q", said)
+	}
+	id := w.found.AddFinding(text, w.traceEvidence())
 	w.found.Answers.WhereTimeGoes = Answer{Text: sentence(text), Findings: []string{id}}
 }
 

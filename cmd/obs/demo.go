@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"obs/correlate"
+	"obs/sources"
 	"obs/sources/sandbox"
 	"obs/sources/sandbox/shop"
 )
@@ -87,31 +88,59 @@ func runDemo(ctx context.Context, o *demoOptions, name string, w world) error {
 	if o.speed <= 0 {
 		return usage(fmt.Errorf("--speed %v: time cannot stand still or go back", o.speed), "give a number above 0")
 	}
+	if o.serve {
+		return serveShop(ctx, scenario, o, w)
+	}
+	// The shop opens behind the first frame: it takes most of a second.
+	var running *runningShop
+	var failure error
+	found, err := o.present(ctx, w, "demo "+scenario.Name, func(work context.Context, observe correlate.Observer) *correlate.Case {
+		observe(correlate.Step{Name: "shop", Text: "simulating an hour of a shop: " + scenario.Name})
+		if running, failure = openShop(ctx, scenario, o, w.now()); failure != nil {
+			observe(correlate.Step{Name: "shop", Done: true, Failed: true, Text: failure.Error()})
+			return correlate.NewCase(sources.Window{})
+		}
+		observe(correlate.Step{Name: "shop", Done: true, Text: fmt.Sprintf("%d requests, %d log records", running.shop.Requests(), running.shop.Records())})
+		set, err := o.openSandbox(running.server, w)
+		if err != nil {
+			failure = err
+			return correlate.NewCase(sources.Window{})
+		}
+		defer set.Close()
+		question := correlate.Question{Window: running.shop.Window(), Baseline: running.shop.Baseline()}
+		return correlate.Triage(work, set, question, observe)
+	})
+	if running != nil {
+		defer running.close()
+	}
+	switch {
+	case failure != nil && ctx.Err() != nil:
+		return &exitError{code: exitTimeout} // interrupted before there was anything
+	case failure != nil:
+		return &exitError{code: exitFailed, err: fmt.Errorf("the demo's shop: %w", failure)}
+	case err != nil:
+		return err
+	}
+	return verdictExit(found, o.gate)
+}
+
+// openSandbox opens the shop as any other system, by its addresses. What the environment
+// says about real ones, credentials included, is none of its business.
+func (o *demoOptions) openSandbox(server *sandbox.Server, w world) (sources.Set, error) {
+	o.connection.PrometheusURL, o.connection.LokiURL, o.connection.JaegerURL = server.PrometheusURL, server.LokiURL, server.JaegerURL
+	alone := w
+	alone.getenv = func(string) string { return "" }
+	return o.open(alone)
+}
+
+// serveShop keeps the shop's APIs up until it is interrupted.
+func serveShop(ctx context.Context, scenario shop.Scenario, o *demoOptions, w world) error {
 	running, err := openShop(ctx, scenario, o, w.now())
 	if err != nil {
 		return &exitError{code: exitFailed, err: fmt.Errorf("the demo's shop: %w", err)}
 	}
 	defer running.close()
-	if o.serve {
-		return running.serve(ctx, w)
-	}
-	// The shop is asked as any other system is, by its addresses; what the environment
-	// says about real ones, credentials included, is none of its business.
-	o.connection.PrometheusURL, o.connection.LokiURL, o.connection.JaegerURL = running.server.PrometheusURL, running.server.LokiURL, running.server.JaegerURL
-	alone := w
-	alone.getenv = func(string) string { return "" }
-	set, err := o.open(alone)
-	if err != nil {
-		return err
-	}
-	question := correlate.Question{Window: running.shop.Window(), Baseline: running.shop.Baseline()}
-	found, err := o.present(ctx, w, "demo "+scenario.Name, func(ctx context.Context, observe correlate.Observer) *correlate.Case {
-		return correlate.Triage(ctx, set, question, observe)
-	})
-	if err != nil {
-		return err
-	}
-	return verdictExit(found, o.gate)
+	return running.serve(ctx, w)
 }
 
 // runningShop is a shop that goes on while its three APIs are asked.
