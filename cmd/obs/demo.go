@@ -100,15 +100,14 @@ func runDemo(ctx context.Context, o *demoOptions, name string, w world) error {
 			observe(correlate.Step{Name: "shop", Done: true, Failed: true, Text: failure.Error()})
 			return correlate.NewCase(sources.Window{})
 		}
-		observe(correlate.Step{Name: "shop", Done: true, Text: fmt.Sprintf("%d requests, %d log records", running.shop.Requests(), running.shop.Records())})
+		observe(correlate.Step{Name: "shop", Done: true, Text: running.simulated})
 		set, err := o.openSandbox(running.server, w)
 		if err != nil {
 			failure = err
 			return correlate.NewCase(sources.Window{})
 		}
 		defer set.Close()
-		question := correlate.Question{Window: running.shop.Window(), Baseline: running.shop.Baseline()}
-		return correlate.Triage(work, set, question, observe)
+		return correlate.Triage(work, set, running.question, observe)
 	})
 	if running != nil {
 		defer running.close()
@@ -145,9 +144,11 @@ func serveShop(ctx context.Context, scenario shop.Scenario, o *demoOptions, w wo
 
 // runningShop is a shop that goes on while its three APIs are asked.
 type runningShop struct {
-	shop   *shop.Shop
-	server *sandbox.Server
-	close  func()
+	server    *sandbox.Server
+	question  correlate.Question // about the incident
+	simulated string             // how much of the past there is
+	requests  int
+	close     func()
 }
 
 // openShop simulates the past, serves it, and lets time go on.
@@ -157,6 +158,12 @@ func openShop(ctx context.Context, scenario shop.Scenario, o *demoOptions, now t
 	sink := stores.Sink()
 	if err := simulated.Past(ctx, sink); err != nil {
 		return nil, err
+	}
+	// From here on the shop belongs to the goroutine in which time goes on.
+	running := &runningShop{
+		question:  correlate.Question{Window: simulated.Window(), Baseline: simulated.Baseline()},
+		simulated: fmt.Sprintf("%d requests, %d log records", simulated.Requests(), simulated.Records()),
+		requests:  simulated.Requests(),
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	server, err := sandbox.Serve(ctx, stores, sandbox.Options{})
@@ -170,15 +177,17 @@ func openShop(ctx context.Context, scenario shop.Scenario, o *demoOptions, now t
 		// It ends with the context, which is no failure of it.
 		_ = simulated.Live(ctx, sink, liveTick)
 	}()
-	return &runningShop{shop: simulated, server: server, close: func() {
+	running.server = server
+	running.close = func() {
 		cancel()
 		<-live
 		_ = server.Close() // it has been left, and nothing of it is kept
-	}}, nil
+	}
+	return running, nil
 }
 
 func (r *runningShop) serve(ctx context.Context, w world) error {
-	window, baseline := r.shop.Window(), r.shop.Baseline()
+	window, baseline := r.question.Window, r.question.Baseline
 	_, err := fmt.Fprintf(w.out, "%s\n", r.server.Exports())
 	if err == nil {
 		_, err = fmt.Fprintf(w.err, "obs triage --from %s --to %s --baseline %s/%s asks about the incident; Ctrl-C ends the shop\n",

@@ -141,7 +141,7 @@ func BenchmarkOpenShop(b *testing.B) {
 		var memory runtime.MemStats
 		runtime.ReadMemStats(&memory)
 		b.ReportMetric(float64(memory.HeapInuse)/(1<<20), "MB-in-use")
-		b.ReportMetric(float64(running.shop.Requests()), "requests")
+		b.ReportMetric(float64(running.requests), "requests")
 		running.close()
 		b.StartTimer()
 	}

@@ -24,6 +24,10 @@
 //     from chunks, and its stats leave out what is not yet written to disk
 //   - avg_over_time with by or without counts the lines that have a value; Loki, where it
 //     splits the query, counts those without one too, unless a filter leaves them out
+//   - of a name that several parsers of one query find, the first counts, or the one
+//     that was asked for by name; Loki has more rules, which differ by parser
+//   - a label without a value, as a parser makes it of a name that the line lacks, stays one
+//     in metric queries; in Loki it comes and goes with other stages
 //   - amounts of bytes in a filter count as written; Loki rounds them to two digits
 //   - among equals, topk and lines of one time are in the order of their labels
 //   - labels and label values are those of streams with records in the window; Loki's

@@ -16,7 +16,7 @@ func Detect(line string, stream Labels) (parser string, found []Found) {
 	s := scanner{text: line, paths: true}
 	if s.blank(); s.at('{') {
 		if s.members("", 0, nil, func(name, value string, path []string) {
-			if name = e.parsedName(name); name != "" && name != "_extracted" {
+			if name = e.parsedName(name); name != "" && e.parsed(name) == nil {
 				e.labels[ofLine] = append(e.labels[ofLine], Label{name, value})
 				found = append(found, Found{Label{name, value}, path})
 			}

@@ -30,7 +30,7 @@ func (*jsonParser) apply(e *entry) bool {
 	}
 	if !s.members("", 0, nil, func(name, value string, _ []string) {
 		if name != "" {
-			e.parsed(name, value)
+			e.found(name, value)
 		}
 	}) {
 		e.fail(jsonError, brokenJSON)
@@ -246,13 +246,19 @@ func (x *jsonExtractor) apply(e *entry) bool {
 		e.fail(jsonError, "")
 		return true
 	}
+	if s := (scanner{text: e.line}); s.at('"') {
+		_, _ = s.str()
+		if s.blank(); s.at(':') {
+			e.fail(jsonError, brokenJSON)
+		}
+	}
 	for i, name := range x.names {
 		s := scanner{text: e.line}
-		value, err := s.follow(x.paths[i])
-		if err != nil && e.isBase(name) {
-			continue
+		if value, err := s.follow(x.paths[i]); err == nil {
+			e.extract(name, value)
+		} else if !e.isBase(name) {
+			e.found(name, "")
 		}
-		e.parsed(name, value)
 	}
 	return true
 }

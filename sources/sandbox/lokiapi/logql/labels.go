@@ -114,6 +114,7 @@ type entry struct {
 	labels [categories]Labels // by where they come from, a name in one only
 	owned  [categories]bool   // else the labels are somebody else's
 	buffer [categories]Labels // for owned ones, from record to record
+	base   Labels             // of the stream, whatever becomes of them
 	// What went wrong with it, if anything did.
 	err, detail string
 }
@@ -126,6 +127,7 @@ func (e *entry) reset(time int64, line string, stream, metadata Labels) {
 			e.buffer[c] = e.labels[c][:0]
 		}
 	}
+	e.base = stream
 	e.labels = [categories]Labels{stream, metadata, e.buffer[ofLine][:0]}
 	e.owned = [categories]bool{ofLine: true}
 }
@@ -136,7 +138,12 @@ const (
 )
 
 // fail keeps the record and notes what a stage could not do with it.
-func (e *entry) fail(kind, detail string) { e.err, e.detail = kind, detail }
+func (e *entry) fail(kind, detail string) {
+	e.err = kind
+	if detail != "" {
+		e.detail = detail
+	}
+}
 
 func (e *entry) get(name string) (string, bool) {
 	switch {
@@ -177,27 +184,46 @@ func (e *entry) set(name, value string) {
 	e.labels[ofLine] = append(e.labels[ofLine], Label{name, value})
 }
 
-// parsed adds what a parser found in the line. A name that the stream or the metadata
-// has too is told apart by a suffix, and the first of equal names is what counts.
-func (e *entry) parsed(name, value string) {
-	if name = e.parsedName(name); name != "" {
+// found adds what a parser found in the line. A name that the stream or the metadata has
+// too is told apart by a suffix, and the first of equal names counts.
+func (e *entry) found(name, value string) {
+	name = e.parsedName(name)
+	if e.parsed(name) == nil {
 		e.labels[ofLine] = append(e.labels[ofLine], Label{name, value})
 	}
 }
 
-// parsedName is the name for what a parser calls so, or nothing when it has been found.
+// extract adds what was asked for by name: it takes the place of what was found before.
+func (e *entry) extract(name, value string) {
+	name = e.parsedName(name)
+	if old := e.parsed(name); old != nil {
+		old.Value = value
+	} else {
+		e.labels[ofLine] = append(e.labels[ofLine], Label{name, value})
+	}
+}
+
+// parsed is the label of that name that came of the line, if any did.
+func (e *entry) parsed(name string) *Label {
+	for i := range e.labels[ofLine] {
+		if e.labels[ofLine][i].Name == name {
+			return &e.labels[ofLine][i]
+		}
+	}
+	return nil
+}
+
+// parsedName is the name for what a parser calls so.
 func (e *entry) parsedName(name string) string {
 	if e.isBase(name) {
-		name += "_extracted"
-	}
-	if _, ok := e.labels[ofLine].find(name); ok {
-		return ""
+		return name + "_extracted"
 	}
 	return name
 }
 
+// isBase tells a name that the stream had when it began, or that the metadata has.
 func (e *entry) isBase(name string) bool {
-	if _, ok := e.labels[ofStream].find(name); ok {
+	if _, ok := e.base.find(name); ok {
 		return true
 	}
 	_, ok := e.labels[ofMetadata].find(name)

@@ -18,30 +18,40 @@ type logfmtParser struct {
 
 func (p *logfmtParser) apply(e *entry) bool {
 	found := make([]bool, len(p.only))
+	for _, x := range p.only {
+		if !e.isBase(x.name) {
+			e.extract(x.name, "")
+		}
+	}
 	err := eachPair(e.line, p.strict, func(key, value string) {
 		if p.only == nil {
-			if name := Identifier(key); name != "" && (value != "" || p.keepEmpty) {
-				e.parsed(name, value)
-			}
+			p.pair(e, Identifier(key), value)
 			return
 		}
 		for i, x := range p.only {
 			if x.expression == key && !found[i] {
 				found[i] = true
-				e.parsed(x.name, value)
+				e.extract(x.name, value)
+				return
 			}
 		}
 	})
 	if err != nil {
 		e.fail("LogfmtParserErr", err.Error())
-		return true
-	}
-	for i, x := range p.only {
-		if !found[i] && !e.isBase(x.name) {
-			e.parsed(x.name, "")
-		}
 	}
 	return true
+}
+
+// pair adds a label. Unlike with other parsers, an earlier one without a value gives way.
+func (p *logfmtParser) pair(e *entry, name, value string) {
+	if name == "" || (value == "" && !p.keepEmpty) {
+		return
+	}
+	if old := e.parsed(e.parsedName(name)); old != nil && old.Value == "" {
+		old.Value = value
+	} else {
+		e.found(name, value)
+	}
 }
 
 // eachPair calls pair for name=value, name="value" and name alone.
@@ -137,7 +147,7 @@ func (p *regexpParser) apply(e *entry) bool {
 	groups := p.re.FindStringSubmatch(e.line)
 	for i, name := range p.re.SubexpNames() {
 		if groups != nil && name != "" {
-			e.parsed(name, groups[i])
+			e.found(name, groups[i])
 		}
 	}
 	return true
@@ -228,7 +238,7 @@ func (p *patternParser) apply(e *entry) bool {
 			}
 		}
 		if name != "_" {
-			e.parsed(name, value)
+			e.found(name, value)
 		}
 		if !more {
 			break

@@ -151,7 +151,7 @@ func (g *Grouping) of(labels Labels) Labels {
 	}
 	var left Labels
 	for _, l := range labels {
-		if slices.Contains(g.names, l.Name) != g.without {
+		if slices.Contains(g.names, l.Name) != g.without && (l.Value != "" || !g.without) {
 			left = append(left, l)
 		}
 	}

@@ -39,8 +39,8 @@ func (ev *evaluation) rangeNode(e *rangeExpr, hint *Grouping) (node, error) {
 	ignoreErrors := false
 	if grouping == nil && hint != nil && rangeFunctions[e.function].additive {
 		grouping = hint
-		// With no label left to look at, Loki does not even parse the lines.
-		ignoreErrors = e.unwrap == nil && !hint.without && len(hint.names) == 0
+		// Where nothing looks at a label, Loki does not even parse the lines.
+		ignoreErrors = e.unwrap == nil && !hint.without && len(hint.names) == 0 && !e.query.looksAtLabels()
 	}
 	if e.function == "absent_over_time" {
 		grouping = &Grouping{}
@@ -201,15 +201,14 @@ func (c *collector) series(e *entry) int {
 	c.buffer = c.buffer[:0]
 	if c.grouping != nil && !c.grouping.without {
 		for _, name := range c.names {
-			if value, _ := e.get(name); value != "" {
+			if value, ok := e.get(name); ok {
 				c.add(name, value)
 			}
 		}
 	} else {
-		labels = e.all()
-		if c.grouping != nil {
-			labels = slices.DeleteFunc(labels, func(l Label) bool { return slices.Contains(c.names, l.Name) })
-		}
+		labels = slices.DeleteFunc(e.all(), func(l Label) bool {
+			return c.grouping != nil && (l.Value == "" || slices.Contains(c.names, l.Name))
+		})
 		for _, l := range labels {
 			c.add(l.Name, l.Value)
 		}
@@ -219,7 +218,7 @@ func (c *collector) series(e *entry) int {
 	}
 	if labels == nil {
 		for _, name := range c.names {
-			if value, _ := e.get(name); value != "" {
+			if value, ok := e.get(name); ok {
 				labels = append(labels, Label{name, value})
 			}
 		}

@@ -21,6 +21,18 @@ func (q *LogQuery) run(e *entry) bool {
 	return true
 }
 
+// looksAtLabels tells whether any stage goes by labels, and not only makes some.
+func (q *LogQuery) looksAtLabels() bool {
+	for _, s := range q.stages {
+		switch s.(type) {
+		case *lineFilter, decolorize, *jsonParser, *jsonExtractor, *logfmtParser, *regexpParser, *patternParser:
+		default:
+			return true
+		}
+	}
+	return false
+}
+
 func quoted(text string) string { return strconv.Quote(text) }
 
 // lineFilter keeps lines that have one of some texts, or none of them.
@@ -152,8 +164,8 @@ type unwrap struct {
 
 // value takes the label out of the entry. Without the label there is nothing to add up.
 func (u *unwrap) value(e *entry) (value float64, ok bool) {
-	text, ok := e.get(u.name)
-	if !ok {
+	text, _ := e.get(u.name)
+	if text == "" {
 		return 0, false
 	}
 	value, err := u.convert(text)
