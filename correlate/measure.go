@@ -90,6 +90,14 @@ func (w *walk) questions(ctx context.Context) ([]survey.Question, error) {
 		return nil, err
 	}
 	found := survey.Recognise(names)
+	if found.Empty() {
+		// Prometheus lists no names for a time whose samples came out of order, as
+		// backfilled ones do, until it has compacted them; without a time it does.
+		if names, err = metrics.LabelValues(ctx, "__name__", nil, sources.Window{}); err != nil {
+			return nil, err
+		}
+		found = survey.Recognise(names)
+	}
 	// The probes look back far enough to see a service that has vanished since, and no
 	// farther than what a server reads quickly.
 	back := min(max(whole.Duration(), 5*time.Minute), time.Hour)

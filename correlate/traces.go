@@ -126,6 +126,9 @@ func (w *walk) narrow(ctx context.Context, primary *measured) {
 		return
 	}
 	sets, err := w.set.Metrics.Series(ctx, []string{selector}, w.question.Window, 500)
+	if err == nil && len(sets) == 0 {
+		sets, err = w.set.Metrics.Series(ctx, []string{selector}, sources.Window{}, 500) // see questions
+	}
 	if err != nil {
 		w.failed(sources.Prometheus, "the operation was not looked for", err)
 		return
