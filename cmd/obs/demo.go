@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -18,6 +19,7 @@ import (
 
 type demoOptions struct {
 	common
+	intoFlags
 	gate  bool
 	list  bool
 	serve bool
@@ -41,7 +43,7 @@ Prometheus, Loki and Jaeger before it on 127.0.0.1, and triages it. The same see
 same incident.
 
 With --serve it only keeps the three APIs up, and prints the exports with which any other
-command can ask them.`,
+command can ask them. With --into it writes the same incident into real backends.`,
 		Example: `  obs demo
   obs demo saturation -o json
   obs demo --list
@@ -57,6 +59,7 @@ command can ask them.`,
 		},
 	}
 	o.outputFlags(cmd)
+	o.intoFlags.flags(cmd)
 	f := cmd.Flags()
 	f.BoolVar(&o.gate, "check", false, "let the exit status tell the verdict")
 	f.BoolVar(&o.list, "list", false, "list the scenarios, with what is true in each")
@@ -88,7 +91,12 @@ func runDemo(ctx context.Context, o *demoOptions, name string, w world) error {
 	if o.speed <= 0 {
 		return usage(fmt.Errorf("--speed %v: time cannot stand still or go back", o.speed), "give a number above 0")
 	}
-	if o.serve {
+	switch {
+	case o.into:
+		return loadShop(ctx, scenario, o, w)
+	case o.named() || o.yes:
+		return usage(errors.New("the addresses of real backends go with --into"), "without it, demo asks the shop that it simulates")
+	case o.serve:
 		return serveShop(ctx, scenario, o, w)
 	}
 	// The shop opens behind the first frame: it takes most of a second.

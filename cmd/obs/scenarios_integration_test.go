@@ -1,0 +1,89 @@
+//go:build integration
+
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"obs/sources/sandbox/shop"
+)
+
+// realTable is the table of scenarios as triage finds them in real backends.
+const realTable = "../../testdata/scenarios-real.golden"
+
+// apart is how far the scenarios' times lie from one another, so that one set of servers
+// can hold them all. They go up, since Loki takes nothing much older than what it has.
+const apart = 60 * 24 * time.Hour
+
+// Every scenario, written into real backends and triaged there, says what it says in the
+// sandbox. The servers are a set of the test's own, with nothing else in them.
+func TestScenariosInRealBackends(t *testing.T) {
+	addresses := ownBackends(t)
+	var outcomes []*outcome
+	for i, scenario := range shop.Scenarios() {
+		// A seed of its own, since trace IDs come of it, and Jaeger holds all scenarios.
+		o := &outcome{scenario: scenario, seed: 1 + i}
+		o.runInReal(t, addresses, theNoon.AddDate(-2, 0, 0).Add(time.Duration(i)*apart))
+		outcomes = append(outcomes, o)
+	}
+	if !t.Failed() {
+		compareTable(t, outcomes, realTable)
+	}
+}
+
+func (o *outcome) runInReal(t *testing.T, addresses map[string]string, now time.Time) {
+	t.Helper()
+	at := func(out io.Writer, said io.Writer) world {
+		return world{out: out, err: said, getenv: func(name string) string { return addresses[name] }, now: func() time.Time { return now }}
+	}
+	var out, said bytes.Buffer
+	status := run([]string{
+		"demo", o.scenario.Name, "--seed", fmt.Sprint(o.seed), "--into", "--timeout", "5m", "--prometheus-url", addresses["PROMETHEUS_URL"],
+		"--loki-url", addresses["LOKI_URL"], "--jaeger-url", addresses["JAEGER_URL"], "--otlp-url", addresses["OTLP_URL"],
+	}, at(&out, &said))
+	if status != exitOK || !strings.Contains(out.String(), "all of it was read back") {
+		t.Fatalf("%s: status %d\n%s\n%s", o.scenario.Name, status, out.String(), said.String())
+	}
+	// The command that it prints, word for word.
+	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+	args := strings.Fields(strings.TrimPrefix(lines[len(lines)-1], "obs "))
+	out.Reset()
+	if status := run(append(args, "-o", "json"), at(&out, &said)); status != exitOK {
+		t.Fatalf("%s: status %d\n%s", o.scenario.Name, status, said.String())
+	}
+	if err := json.Unmarshal(out.Bytes(), &o.found); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// ownBackends starts a fresh set of servers beside any other, and stops it at the end.
+func ownBackends(t *testing.T) map[string]string {
+	t.Helper()
+	environment := append(os.Environ(), "OBS_BACKENDS_STATE="+t.TempDir(), fmt.Sprintf("OBS_BACKENDS_PORT_SHIFT=%d", 1400))
+	script := func(verb string) string {
+		cmd := exec.Command(backendsScript, verb)
+		cmd.Env = environment
+		var said bytes.Buffer
+		cmd.Stderr = &said
+		output, err := cmd.Output()
+		if err != nil {
+			t.Fatalf("%s: %v\n%s", verb, err, said.String())
+		}
+		return string(output)
+	}
+	t.Cleanup(func() { script("down") })
+	addresses := map[string]string{}
+	for _, field := range strings.Fields(strings.TrimPrefix(script("up"), "export ")) {
+		name, value, _ := strings.Cut(field, "=")
+		addresses[name] = value
+	}
+	return addresses
+}
