@@ -43,6 +43,8 @@ var rooms = []room{
 	// The stand-in stands behind HTTP like any backend: it shares the signal types with
 	// the clients, and nothing else.
 	{path: "obs/sources/sandbox/shop", may: []string{"obs/sources"}, never: network},
+	// The loader writes to real backends, and reads back as obs reads.
+	{path: "obs/sources/sandbox/loader", may: []string{"obs/sources/..."}},
 	{path: "obs/sources/sandbox/...", may: []string{"obs/sources", "obs/sources/sandbox/..."}},
 	{path: "obs/sources/...", may: []string{"obs/sources", "obs/sources/transport"}},
 }
