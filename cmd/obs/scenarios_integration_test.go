@@ -35,8 +35,16 @@ func TestScenariosInRealBackends(t *testing.T) {
 		outcomes = append(outcomes, o)
 	}
 	if !t.Failed() {
-		compareTable(t, outcomes, realTable)
+		compareTable(t, outcomes, realTable, judgement)
 	}
+}
+
+// judgement holds scenario, seed, truth, verdict and whether it was right. Which traces a
+// real server returns first differs from run to run, and with them the suspects further
+// down and whether an exemplar's trace was among those kept.
+func judgement(row string) string {
+	fields := strings.Fields(row)
+	return strings.Join(append(fields[:min(4, len(fields))], fields[min(7, len(fields)):]...), " ")
 }
 
 func (o *outcome) runInReal(t *testing.T, addresses map[string]string, now time.Time) {
