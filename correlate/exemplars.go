@@ -17,7 +17,6 @@ import (
 // exemplar is one that may lead to a trace.
 type exemplar struct {
 	id      sources.TraceID
-	span    sources.SpanID
 	seconds float64
 	at      time.Time
 	query   string
@@ -45,7 +44,7 @@ func (w *walk) exemplars(ctx context.Context, primary *measured) []exemplar {
 			continue
 		}
 		seen[id] = true
-		kept = append(kept, exemplar{id: id, span: e.SpanID(), seconds: seconds, at: e.Time, query: selector, series: e.Series})
+		kept = append(kept, exemplar{id: id, seconds: seconds, at: e.Time, query: selector, series: e.Series})
 	}
 	return kept
 }
@@ -97,7 +96,7 @@ func (w *walk) trustExemplar(exemplars []exemplar, why string) {
 	e := exemplars[0]
 	w.addExemplarHop(e, "not checked: "+why)
 	w.found.Trace = &Trace{
-		ID: e.id, Start: e.at.Add(-time.Duration(e.seconds * float64(time.Second))).UTC(), DurationSeconds: e.seconds,
+		ID: e.id, Start: e.at.Add(-seconds(e.seconds)).UTC(), DurationSeconds: e.seconds,
 		CriticalPath: []OnPath{}, Spans: []Span{},
 	}
 }

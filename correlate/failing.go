@@ -124,10 +124,7 @@ func (f *failure) String() string {
 	span := f.example.Span(f.example.ErrorOrigin())
 	text := fmt.Sprintf("%d of %s of %s begin to fail at %s %s", f.traces, counted(f.of, "failing trace"), f.service,
 		f.origin.Service, f.origin.Operation)
-	switch said := eventText(span); {
-	case span.StatusMessage != "":
-		text += fmt.Sprintf(", which says %q", Shorten(span.StatusMessage))
-	case said != "":
+	if said := cmp.Or(Shorten(span.StatusMessage), eventText(span)); said != "" {
 		text += fmt.Sprintf(", which says %q", said)
 	}
 	return text + ", as in trace " + string(f.example.Trace.ID)
