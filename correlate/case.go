@@ -33,6 +33,8 @@ type Case struct {
 	Anomalies []Anomaly `json:"anomalies"`
 	Hops      []Hop     `json:"hops"`
 	Trace     *Trace    `json:"trace,omitempty"`
+	// Cohorts are the traces that Trace was chosen from and compared with.
+	Cohorts *Cohorts `json:"cohorts,omitempty"`
 	// OtherTraces are further traces of the same request.
 	OtherTraces []Trace   `json:"other_traces,omitempty"`
 	Records     []Record  `json:"records"`

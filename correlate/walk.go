@@ -2,6 +2,7 @@ package correlate
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,7 +18,13 @@ type Step struct {
 	Done   bool
 	Failed bool   // it ended without an answer
 	Text   string // what is being done, or what came of it
+	// SoFar is what is known by then, in a step of the name StepPreview: a case of its own
+	// that nobody changes any more.
+	SoFar *Case
 }
+
+// StepPreview is the name of the step that shows an unfinished case, and does nothing.
+const StepPreview = "preview"
 
 // stepUnderWay is a step that has begun and wants one ending.
 type stepUnderWay struct {
@@ -105,6 +112,10 @@ type cohorts struct{ slow, normal []*spans.Tree }
 // returns a case: what a backend did not give stands in Missing, and a context that
 // ends leaves what was found until then.
 func Triage(ctx context.Context, set sources.Set, question Question, observe Observer) *Case {
+	return newWalk(set, question, observe).triage(ctx)
+}
+
+func newWalk(set sources.Set, question Question, observe Observer) *walk {
 	if observe == nil {
 		observe = func(Step) {}
 	}
@@ -112,18 +123,40 @@ func Triage(ctx context.Context, set sources.Set, question Question, observe Obs
 	baseline := question.Baseline
 	w.found.Baseline = &baseline
 	w.found.Answers = &Answers{}
+	return w
+}
 
+func (w *walk) triage(ctx context.Context) *Case {
 	primary := w.survey(ctx)
+	w.preview(primary)
 	primary = w.toTrace(ctx, primary)
+	w.preview(primary)
 	w.lookForFailure(ctx, primary)
+	w.preview(primary)
 	w.toRecords(ctx, primary)
 	w.conclude(primary)
 
 	if err := ctx.Err(); err != nil {
 		w.found.interrupted(err)
 	}
-	w.found.keepQueries(set.Ledger)
+	w.found.keepQueries(w.set.Ledger)
 	return w.found
+}
+
+// preview shows the observer what can be concluded so far. It works on a copy: the walk
+// itself concludes once, at its end.
+func (w *walk) preview(primary *measured) {
+	so := *w.found
+	so.Answers = &Answers{}
+	so.Findings = slices.Clone(so.Findings)
+	so.Anomalies = slices.Clone(so.Anomalies)
+	so.Hops, so.Missing = slices.Clone(so.Hops), slices.Clone(so.Missing)
+	ahead := &walk{
+		set: w.set, question: w.question, observe: w.observe, found: &so, measured: w.measured, over: w.over,
+		trees: w.trees, tree: w.tree, blamed: w.blamed, shares: w.shares, failure: w.failure, lastSearch: w.lastSearch,
+	}
+	ahead.conclude(primary)
+	w.observe(Step{Name: StepPreview, Done: true, SoFar: &so})
 }
 
 // begin tells the observer that a step starts.

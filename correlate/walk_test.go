@@ -13,8 +13,12 @@ import (
 func TestExemplarLeadsToTraceSpanAndRecords(t *testing.T) {
 	s := slowBank(t)
 	var steps []string
+	var ahead []*correlate.Case
 	c := correlate.Triage(t.Context(), s.set(), question, func(step correlate.Step) {
-		if step.Done {
+		switch {
+		case step.SoFar != nil:
+			ahead = append(ahead, step.SoFar)
+		case step.Done:
 			steps = append(steps, step.Name)
 		}
 	})
@@ -79,6 +83,11 @@ func TestExemplarLeadsToTraceSpanAndRecords(t *testing.T) {
 	}
 	if want := []string{"survey", "trace", "records"}; !slices.Equal(steps, want) {
 		t.Errorf("steps %v, want %v", steps, want)
+	}
+	// What is concluded on the way grows, and the walk does not change it afterwards.
+	if len(ahead) != 3 || ahead[0].Answers.WhatChanged.Text == "" || ahead[0].Answers.WhereTimeGoes.Text != "" ||
+		ahead[1].Answers.WhereTimeGoes.Text != c.Answers.WhereTimeGoes.Text || ahead[0].Trace != nil || len(ahead[2].Records) != 0 {
+		t.Errorf("on the way: %+v", ahead)
 	}
 	if got := len(c.Queries); got != len(s.ledger.Queries()) || got == 0 {
 		t.Errorf("the case lists %d of %d queries", got, len(s.ledger.Queries()))

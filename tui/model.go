@@ -64,6 +64,9 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		cmd := m.resize(msg)
 		return m, cmd
 	case stepMsg:
+		if msg.SoFar != nil {
+			return m, nil
+		}
 		m.note(correlate.Step(msg))
 		return m, nil
 	case caseMsg:

@@ -122,6 +122,9 @@ func save(path string, c *correlate.Case) (err error) {
 func progress(out io.Writer) correlate.Observer {
 	var mu sync.Mutex
 	return func(s correlate.Step) {
+		if s.SoFar != nil {
+			return // for a screen, which can show it and then something else
+		}
 		mu.Lock()
 		defer mu.Unlock()
 		mark := "…"

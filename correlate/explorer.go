@@ -1,0 +1,114 @@
+package correlate
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"obs/sources"
+)
+
+// Explorer walks on from where a triage ends, or begins elsewhere: it answers what a
+// screen or a command asks about one service, metric, cohort of traces or log. Each
+// answer is a plain value with what is missing of it; none is an error. It keeps what the
+// first answer taught, such as which metrics there are, so that the next costs little.
+// It is safe for concurrent use.
+type Explorer struct {
+	set      sources.Set
+	question Question
+
+	mu     sync.Mutex
+	survey *surveyed // nil until a triage or a first question has surveyed the metrics
+}
+
+// surveyed is what a survey of the metrics taught.
+type surveyed struct {
+	measured []measured
+	over     time.Duration // the window of rates
+}
+
+// NewExplorer explores the question's window and baseline in the set.
+func NewExplorer(set sources.Set, question Question) *Explorer {
+	return &Explorer{set: set, question: question}
+}
+
+// Question is what the explorer explores.
+func (x *Explorer) Question() Question { return x.question }
+
+// Queries are those that have been put to the backends so far, in the order of sending.
+func (x *Explorer) Queries() []Query {
+	var c Case
+	c.keepQueries(x.set.Ledger)
+	return c.Queries
+}
+
+// Triage is the walk of the package's own Triage, whose survey the explorer keeps.
+func (x *Explorer) Triage(ctx context.Context, observe Observer) *Case {
+	w := newWalk(x.set, x.question, observe)
+	found := w.triage(ctx)
+	if ctx.Err() == nil && len(w.measured) > 0 {
+		x.keep(&surveyed{measured: w.measured, over: w.over})
+	}
+	return found
+}
+
+// Request brings one request, as Find does.
+func (x *Explorer) Request(ctx context.Context, lookup Lookup, observe Observer) *Case {
+	return Find(ctx, x.set, lookup, observe)
+}
+
+func (x *Explorer) keep(s *surveyed) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.survey = s
+}
+
+// surveyedMetrics is the survey that a triage has left, or one of its own.
+func (x *Explorer) surveyedMetrics(ctx context.Context, note *gaps) *surveyed {
+	x.mu.Lock()
+	known := x.survey
+	x.mu.Unlock()
+	if known != nil {
+		return known
+	}
+	w := newWalk(x.set, x.question, nil)
+	w.survey(ctx)
+	note.take(w.found.Missing)
+	s := &surveyed{measured: w.measured, over: w.over}
+	if ctx.Err() == nil && len(w.measured) > 0 {
+		x.keep(s)
+	}
+	return s
+}
+
+// gaps collects what is missing of an answer, from any goroutine.
+type gaps struct {
+	mu sync.Mutex
+	c  Case
+}
+
+func (g *gaps) take(all []Missing) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, m := range all {
+		g.c.missing(m)
+	}
+}
+
+func (g *gaps) failed(backend sources.Backend, part string, err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.c.missingError(backend, part, err)
+}
+
+func (g *gaps) notConfigured(backend sources.Backend, lost string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.c.notConfigured(backend, lost)
+}
+
+func (g *gaps) all() []Missing {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return append([]Missing{}, g.c.Missing...)
+}
