@@ -1,8 +1,12 @@
 // Package tui shows a case on a terminal, full-screen, while it forms and when it is
-// whole.
+// whole, and walks on from it: a screen for each step of the walk.
 //
-// It draws what correlate found, as correlate/report writes it, and asks no backend
-// anything by itself.
+// Its screens draw what correlate found, and ask correlate's Explorer for the next hop;
+// they build no query and judge no signal. Pieces such as charts and tables are drawn by
+// tui/draw.
+//
+// app.go is the program: the stack of screens, and what works on all of them. keymap.go
+// is every key. screen.go is what a screen is, and how it asks without ever waiting.
 package tui
 
 import (
@@ -14,27 +18,70 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strings"
+	"sync"
+	"time"
 
 	tea "charm.land/bubbletea/v2"
 
 	"obs/correlate"
 )
 
-// Options say what to show.
+// Explorer is what the screens ask. *correlate.Explorer is one.
+type Explorer interface {
+	// Question is the window and the baseline that are explored.
+	Question() correlate.Question
+	// Queries are those that have been put to the backends so far.
+	Queries() []correlate.Query
+	Services(ctx context.Context, by correlate.Grouping) *correlate.ServiceTable
+	Metric(ctx context.Context, about correlate.Subject) *correlate.MetricView
+	Split(ctx context.Context, about correlate.Subject, label string) *correlate.SplitView
+	Traces(ctx context.Context, about correlate.Subject) *correlate.Cohorts
+	Request(ctx context.Context, lookup correlate.Lookup, observe correlate.Observer) *correlate.Case
+	Logs(ctx context.Context, q correlate.LogQuestion) *correlate.LogView
+	// Around is the records next to one in its own stream, n on each side.
+	Around(ctx context.Context, r correlate.Record, n int) *correlate.LogView
+	// Follow hands over records as they arrive, with how many the server dropped, until
+	// ctx ends.
+	Follow(ctx context.Context, q correlate.LogQuestion, each func(fresh []correlate.Record, dropped int)) error
+}
+
+// Options say what to show. Open and Work run beside the screen, everything else must
+// not take long.
 type Options struct {
 	// Title names the work: triage, trace.
 	Title string
+	// Trace begins at the screen of the case's trace, and not at the overview.
+	Trace bool
+	// Open opens what is asked, once, behind the first frame. Nil is for what could not be
+	// opened: the program ends, and the caller knows why.
+	Open func(context.Context, correlate.Observer) Explorer
 	// Work finds out the case. Its context ends when the person leaves.
-	Work    func(context.Context, correlate.Observer) *correlate.Case
+	Work func(context.Context, Explorer, correlate.Observer) *correlate.Case
+	// Renew asks about another time in a person's words, or for none about the same
+	// length of time up to now. Nil keeps the time as it is.
+	Renew func(words string) (Explorer, error)
+	// Export writes the case to a file, and tells which. Nil for none.
+	Export func(*correlate.Case) (path string, err error)
+	// Browse shows an address to the person. Nil for none.
+	Browse func(url string) error
+	// Timeout bounds each question of a screen; a minute when 0.
+	Timeout time.Duration
 	NoColor bool
+
+	observe correlate.Observer
+	send    func(tea.Msg) // from any goroutine
 }
 
-// CrashError tells that the work panicked.
+func (o *Options) timeout() time.Duration { return cmp.Or(o.Timeout, time.Minute) }
+
+// CrashError tells that the program panicked.
 type CrashError struct {
 	Title string // of the work
 	Value any    // what it panicked with
 	At    string // where: file:line
 	Stack []byte // of the goroutine that panicked
+	// Case is what was known by then; nil for nothing.
+	Case *correlate.Case
 }
 
 func (e *CrashError) Error() string {
@@ -48,62 +95,55 @@ func (e *CrashError) Unwrap() error {
 }
 
 // Run shows the work until the person leaves, and returns the case: nil when they left
-// before it was there. Leaving, or the end of ctx, ends the work, and Run waits for it.
+// before it was whole. Leaving, or the end of ctx, ends the work, and Run waits for it.
 // Signals are the caller's to handle, by ending ctx.
-// Work that panics leaves the terminal as it was, and is a *CrashError; a goroutine of
-// its own that panics is out of reach.
+// A panic of the program or of its work leaves the terminal as it was, and is a
+// *CrashError; a goroutine that the work starts by itself is out of reach.
 func Run(ctx context.Context, o Options) (*correlate.Case, error) { return run(ctx, o) }
 
 // run is Run with a terminal that a test brings.
 func run(ctx context.Context, o Options, terminal ...tea.ProgramOption) (*correlate.Case, error) {
 	working, cancel := context.WithCancel(ctx)
 	defer cancel()
-	m := newModel(o)
+	var program *tea.Program
+	var once sync.Once
+	var crash *CrashError
+	o.send = func(msg tea.Msg) { program.Send(msg) }
+	o.observe = func(s correlate.Step) { o.send(stepMsg(s)) }
+	a := newApp(working, o)
+	a.jobs.crash = func(c *CrashError) {
+		once.Do(func() {
+			crash = c
+			go program.Quit() // Update, which may be what crashed, would wait for itself
+		})
+	}
 	// Signals end ctx. Bubble Tea's own handler waits for ever to tell of one when ctx has
 	// ended the program first.
-	program := tea.NewProgram(m, append(terminal, tea.WithContext(ctx), tea.WithoutSignalHandler())...)
-	done := make(chan struct{})
-	started := false
-	var crash error
-	// The work has a goroutine of its own and is no tea.Cmd: a program that ends early
-	// may never run those, and it reports their panics on the screen that it is leaving.
-	m.start = func() {
-		started = true
-		go func() {
-			defer close(done)
-			var found *correlate.Case
-			found, crash = guarded(working, o, func(s correlate.Step) { program.Send(stepMsg(s)) })
-			if crash != nil {
-				program.Quit()
-				return
-			}
-			program.Send(caseMsg{found})
-		}()
-	}
+	program = tea.NewProgram(a, append(terminal, tea.WithContext(ctx), tea.WithoutSignalHandler())...)
 	_, err := program.Run()
 	cancel()
-	if started {
-		<-done
+	a.jobs.wait()
+	whole := a.found
+	if !a.whole {
+		whole = nil
 	}
 	switch {
 	case crash != nil:
+		crash.Case = a.found
 		return nil, crash
 	case err == nil:
-		return m.found, nil
+		return whole, nil
 	case ctx.Err() != nil && !errors.Is(err, tea.ErrProgramPanic):
-		return m.found, nil // killed, Bubble Tea calls it
+		return whole, nil // killed, Bubble Tea calls it
 	}
 	return nil, fmt.Errorf("the terminal: %w", err)
 }
 
-// guarded does the work, and turns a panic into a *CrashError.
-func guarded(ctx context.Context, o Options, observe correlate.Observer) (found *correlate.Case, err error) {
-	defer func() {
-		if value := recover(); value != nil {
-			err = &CrashError{Title: o.Title, Value: value, At: panicked(), Stack: debug.Stack()}
-		}
-	}()
-	return o.Work(ctx, observe), nil
+// guard turns a panic into the end of the program.
+func (j *jobs) guard() {
+	if value := recover(); value != nil {
+		j.crash(&CrashError{Title: j.title, Value: value, At: panicked(), Stack: debug.Stack()})
+	}
 }
 
 // panicked is the place in obs at which the panic began that is being recovered from:
