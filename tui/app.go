@@ -351,6 +351,7 @@ func (a *app) back() tea.Cmd {
 
 func (a *app) showCase() tea.Cmd {
 	if a.top().place() == onCase {
+		a.status = "this is the case"
 		return nil
 	}
 	if a.found == nil {
@@ -613,10 +614,7 @@ func (a *app) line() string {
 func (a *app) footer() string {
 	var b strings.Builder
 	used := 0
-	for _, k := range bindingsOn(a.top().place()) {
-		if !k.foot {
-			continue
-		}
+	for _, k := range footKeys(a.top().place()) {
 		wide := 2 + draw.Width(shownKey(k.keys[0])) + 1 + draw.Width(k.name)
 		if used+wide > a.width {
 			continue

@@ -159,6 +159,24 @@ func bindingsOn(on place) []*binding {
 	return append(own, general...)
 }
 
+// footKeys are those that a footer shows: how to go on and back, what the screen can do,
+// and then the rest.
+func footKeys(on place) []*binding {
+	all := slices.DeleteFunc(bindingsOn(on), func(b *binding) bool { return !b.foot })
+	slices.SortStableFunc(all, func(a, b *binding) int { return footRank(a) - footRank(b) })
+	return all
+}
+
+func footRank(b *binding) int {
+	switch {
+	case b.act == actOnward, b.act == actBack:
+		return 0
+	case len(b.on) > 0:
+		return 1
+	}
+	return 2
+}
+
 // shownKeys are the keys of a binding as people write them.
 func (b *binding) shownKeys() string {
 	shown := make([]string, len(b.keys))

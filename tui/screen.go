@@ -60,6 +60,7 @@ type session struct {
 // stage is what every screen is built on: its place among the questions under way.
 type stage struct {
 	*session
+	parent  context.Context // ends when the person leaves
 	ctx     context.Context // ends when the screen is left or asks anew
 	stop    context.CancelFunc
 	id      int // of the screen
@@ -73,7 +74,7 @@ func (s *stage) base() *stage { return s }
 // enter makes the stage part of the program: its questions end with ctx.
 func (s *stage) enter(ctx context.Context, id int) {
 	s.leave()
-	s.id = id
+	s.id, s.parent = id, ctx
 	s.round++
 	s.waiting = map[string]bool{}
 	s.ctx, s.stop = context.WithCancel(ctx)

@@ -99,36 +99,51 @@ func runDemo(ctx context.Context, o *demoOptions, name string, w world) error {
 	case o.serve:
 		return serveShop(ctx, scenario, o, w)
 	}
-	// The shop opens behind the first frame: it takes most of a second.
-	var running *runningShop
-	var failure error
-	found, err := o.present(ctx, w, "demo "+scenario.Name, func(work context.Context, observe correlate.Observer) *correlate.Case {
-		observe(correlate.Step{Name: "shop", Text: "simulating an hour of a shop: " + scenario.Name})
-		if running, failure = openShop(ctx, scenario, o, w.now()); failure != nil {
-			observe(correlate.Step{Name: "shop", Done: true, Failed: true, Text: failure.Error()})
-			return correlate.NewCase(sources.Window{})
-		}
-		observe(correlate.Step{Name: "shop", Done: true, Text: running.simulated})
-		set, err := o.openSandbox(running.server, w)
-		if err != nil {
-			failure = err
-			return correlate.NewCase(sources.Window{})
-		}
-		defer set.Close()
-		return correlate.Triage(work, set, running.question, observe)
-	})
-	if running != nil {
-		defer running.close()
-	}
-	switch {
-	case failure != nil && ctx.Err() != nil:
-		return &exitError{code: exitTimeout} // interrupted before there was anything
-	case failure != nil:
-		return &exitError{code: exitFailed, err: fmt.Errorf("the demo's shop: %w", failure)}
-	case err != nil:
+	found, err := showShop(ctx, scenario, o, w)
+	if err != nil {
 		return err
 	}
 	return verdictExit(found, o.gate)
+}
+
+// showShop triages the shop, which opens behind the first frame: it takes most of a
+// second.
+func showShop(ctx context.Context, scenario shop.Scenario, o *demoOptions, w world) (*correlate.Case, error) {
+	var running *runningShop
+	var set sources.Set
+	defer func() {
+		set.Close()
+		if running != nil {
+			running.close()
+		}
+	}()
+	return o.present(ctx, w, task{
+		name: "demo " + scenario.Name, work: triage,
+		open: func(_ context.Context, observe correlate.Observer) (*correlate.Explorer, error) {
+			observe(correlate.Step{Name: "shop", Text: "simulating an hour of a shop: " + scenario.Name})
+			opening, err := openShop(ctx, scenario, o, w.now())
+			if err != nil {
+				observe(correlate.Step{Name: "shop", Done: true, Failed: true, Text: err.Error()})
+				if ctx.Err() != nil {
+					return nil, &exitError{code: exitTimeout} // interrupted before there was anything
+				}
+				return nil, &exitError{code: exitFailed, err: fmt.Errorf("the demo's shop: %w", err)}
+			}
+			running = opening
+			observe(correlate.Step{Name: "shop", Done: true, Text: running.simulated})
+			if set, err = o.openSandbox(running.server, w); err != nil {
+				return nil, err
+			}
+			return correlate.NewExplorer(set, running.question), nil
+		},
+		renew: func(words string) (*correlate.Explorer, error) {
+			if words == "" {
+				return correlate.NewExplorer(set, running.question), nil
+			}
+			question, err := windowFlags{zone: "UTC"}.in(words).question(quiet(w), nil)
+			return correlate.NewExplorer(set, question), err
+		},
+	})
 }
 
 // openSandbox opens the shop as any other system, by its addresses. What the environment

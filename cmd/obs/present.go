@@ -7,8 +7,11 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
+
+	"github.com/cli/browser"
 
 	"obs/correlate"
 	"obs/correlate/report"
@@ -18,35 +21,29 @@ import (
 
 var errNoRequestBackend = errors.New("neither Jaeger nor Loki is configured, and Prometheus knows no single requests")
 
-// work finds out a case, and tells an observer how it goes.
-type work func(context.Context, correlate.Observer) *correlate.Case
+// task is what a command does that ends in a case.
+type task struct {
+	name string
+	// open opens what is asked. It is called once, and may take time.
+	open func(context.Context, correlate.Observer) (*correlate.Explorer, error)
+	// work finds out the case, and tells an observer how it goes.
+	work func(context.Context, *correlate.Explorer, correlate.Observer) *correlate.Case
+	// renew is for a screen, as in tui.Options. Nil where the time is fixed.
+	renew func(words string) (*correlate.Explorer, error)
+	trace bool // the case is about one request
+}
 
-// present does the work within the time that it has, shows the case in the form that
+// opened is an open for what is open already.
+func opened(x *correlate.Explorer) func(context.Context, correlate.Observer) (*correlate.Explorer, error) {
+	return func(context.Context, correlate.Observer) (*correlate.Explorer, error) { return x, nil }
+}
+
+// present does the task within the time that it has, shows the case in the form that
 // was asked for, and returns it.
-func (c *common) present(ctx context.Context, w world, name string, do work) (*correlate.Case, error) {
-	bounded := func(ctx context.Context, observe correlate.Observer) *correlate.Case {
-		ctx, cancel := context.WithTimeout(ctx, c.timeout)
-		defer cancel()
-		return do(ctx, observe)
-	}
-	var found *correlate.Case
-	if c.output == "tui" {
-		var err error
-		found, err = tui.Run(ctx, tui.Options{Title: name, Work: bounded, NoColor: c.noColor})
-		if err != nil {
-			return nil, screenFailure(err, w.err, c.verbose)
-		}
-		if found == nil {
-			return nil, &exitError{code: exitTimeout} // left before there was anything
-		}
-	} else {
-		found = bounded(ctx, progress(w.err))
-		if err := write(w.out, found, c.output); err != nil {
-			return nil, &exitError{code: exitFailed, err: fmt.Errorf("writing the case: %w", err)}
-		}
-		if err := sayMissing(w.err, found, c.output); err != nil {
-			return nil, &exitError{code: exitFailed, err: err}
-		}
+func (c *common) present(ctx context.Context, w world, t task) (*correlate.Case, error) {
+	found, err := c.show(ctx, w, t)
+	if err != nil {
+		return nil, err
 	}
 	if c.save != "" {
 		if err := save(c.save, found); err != nil {
@@ -54,6 +51,75 @@ func (c *common) present(ctx context.Context, w world, name string, do work) (*c
 		}
 	}
 	return found, nil
+}
+
+func (c *common) show(ctx context.Context, w world, t task) (*correlate.Case, error) {
+	if c.output == "tui" {
+		return c.onScreen(ctx, w, t)
+	}
+	observe := progress(w.err)
+	explorer, err := t.open(ctx, observe)
+	if err != nil {
+		return nil, err
+	}
+	bounded, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	found := t.work(bounded, explorer, observe)
+	if err := write(w.out, found, c.output); err != nil {
+		return nil, &exitError{code: exitFailed, err: fmt.Errorf("writing the case: %w", err)}
+	}
+	if err := sayMissing(w.err, found, c.output); err != nil {
+		return nil, &exitError{code: exitFailed, err: err}
+	}
+	return found, nil
+}
+
+// onScreen shows the task full-screen.
+func (c *common) onScreen(ctx context.Context, w world, t task) (*correlate.Case, error) {
+	var failure error
+	o := tui.Options{
+		Title: t.name, Trace: t.trace, Timeout: c.timeout, NoColor: c.noColor, Browse: browse,
+		Export: func(found *correlate.Case) (string, error) { return export(found, w.now()) },
+		Open: func(ctx context.Context, observe correlate.Observer) tui.Explorer {
+			explorer, err := t.open(ctx, observe)
+			if err != nil {
+				failure = err
+				return nil
+			}
+			return explorer
+		},
+		Work: func(ctx context.Context, x tui.Explorer, observe correlate.Observer) *correlate.Case {
+			return t.work(ctx, x.(*correlate.Explorer), observe)
+		},
+	}
+	if t.renew != nil {
+		o.Renew = func(words string) (tui.Explorer, error) { return t.renew(words) }
+	}
+	found, err := tui.Run(ctx, o)
+	switch {
+	case failure != nil:
+		return nil, failure
+	case err != nil:
+		return nil, screenFailure(err, w, c.verbose)
+	case found == nil:
+		return nil, &exitError{code: exitTimeout} // left before there was anything
+	}
+	return found, nil
+}
+
+// browse opens an address in the person's browser, whose own words stay off the screen.
+func browse(url string) error {
+	browser.Stdout, browser.Stderr = io.Discard, io.Discard
+	return browser.OpenURL(url)
+}
+
+// export writes the case into the working directory, under a name that is not taken.
+func export(found *correlate.Case, now time.Time) (string, error) {
+	path := "obs-case-" + now.UTC().Format("20060102T150405.000Z") + ".json"
+	if _, err := os.Lstat(path); err == nil {
+		return "", fmt.Errorf("%s is there already", path)
+	}
+	return path, save(path, found)
 }
 
 func write(out io.Writer, c *correlate.Case, form string) error {
@@ -67,17 +133,34 @@ func write(out io.Writer, c *correlate.Case, form string) error {
 }
 
 // screenFailure is the exit of a screen that ended early: by its terminal, for which
-// there is another way to ask, or by a mistake of obs's own.
-func screenFailure(err error, out io.Writer, verbose bool) error {
+// there is another way to ask, or by a mistake of obs's own, after which what was found
+// is kept.
+func screenFailure(err error, w world, verbose bool) error {
 	var crash *tui.CrashError
 	if !errors.As(err, &crash) {
 		return &exitError{code: exitFailed, err: err, hint: "-o text needs no terminal"}
 	}
-	if !verbose {
-		return &exitError{code: exitFailed, err: err, hint: "-v shows the stack, which a report of the mistake wants"}
+	var hints []string
+	if crash.Case != nil {
+		if path, err := rescue(crash.Case); err == nil {
+			hints = append(hints, "what was found by then is in "+path)
+		}
 	}
-	_, _ = out.Write(crash.Stack)
-	return &exitError{code: exitFailed, err: err}
+	if verbose {
+		_, _ = w.err.Write(crash.Stack)
+	} else {
+		hints = append(hints, "-v shows the stack, which a report of the mistake wants")
+	}
+	return &exitError{code: exitFailed, err: err, hint: strings.Join(hints, "; ")}
+}
+
+// rescue keeps a case after a crash, where temporary files are kept.
+func rescue(found *correlate.Case) (path string, err error) {
+	file, err := os.CreateTemp("", "obs-case-*.json")
+	if err != nil {
+		return "", err
+	}
+	return file.Name(), errors.Join(report.JSON(file, found), file.Close())
 }
 
 // sayMissing tells a person what is missing where the result does not show it: text does,

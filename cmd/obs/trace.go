@@ -8,6 +8,7 @@ import (
 
 	"obs/correlate"
 	"obs/correlate/ident"
+	"obs/sources"
 )
 
 type traceOptions struct {
@@ -60,8 +61,12 @@ func runTrace(ctx context.Context, o *traceOptions, text string, w world) error 
 		return usage(errNoRequestBackend, "set JAEGER_URL or LOKI_URL, or give --jaeger-url or --loki-url")
 	}
 	lookup := correlate.Lookup{ID: id, Text: text, Window: window, Fixed: o.given()}
-	found, err := o.present(ctx, w, "trace", func(ctx context.Context, observe correlate.Observer) *correlate.Case {
-		return correlate.Find(ctx, set, lookup, observe)
+	question := correlate.Question{Window: window, Baseline: sources.Window{From: window.From.Add(-window.Duration()), To: window.From}}
+	found, err := o.present(ctx, w, task{
+		name: "trace", trace: true, open: opened(correlate.NewExplorer(set, question)),
+		work: func(ctx context.Context, x *correlate.Explorer, observe correlate.Observer) *correlate.Case {
+			return x.Request(ctx, lookup, observe)
+		},
 	})
 	if err != nil {
 		return err

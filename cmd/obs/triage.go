@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -42,32 +41,30 @@ func runTriage(ctx context.Context, o *triageOptions, w world) error {
 	if err := o.check(w); err != nil {
 		return err
 	}
-	now := w.now()
-	window, err := o.window(now)
+	question, err := o.question(w, o.services)
 	if err != nil {
 		return err
-	}
-	baseline, err := o.baselineOf(window, now)
-	if err != nil {
-		return err
-	}
-	window, cut := outside(window, baseline)
-	if cut {
-		_, _ = fmt.Fprintf(w.err, "obs: the baseline reaches into the window, which therefore begins where the baseline ends, at %s\n", stamp(window.From))
 	}
 	set, err := o.open(w)
 	if err != nil {
 		return err
 	}
 	defer set.Close()
-	question := correlate.Question{Window: window, Baseline: baseline, Services: o.services}
-	found, err := o.present(ctx, w, "triage", func(ctx context.Context, observe correlate.Observer) *correlate.Case {
-		return correlate.Triage(ctx, set, question, observe)
+	found, err := o.present(ctx, w, task{
+		name: "triage", open: opened(correlate.NewExplorer(set, question)), work: triage,
+		renew: func(words string) (*correlate.Explorer, error) {
+			question, err := o.windowFlags.in(words).question(quiet(w), o.services)
+			return correlate.NewExplorer(set, question), err
+		},
 	})
 	if err != nil {
 		return err
 	}
 	return verdictExit(found, o.gate)
+}
+
+func triage(ctx context.Context, x *correlate.Explorer, observe correlate.Observer) *correlate.Case {
+	return x.Triage(ctx, observe)
 }
 
 // verdictExit is the exit status of a triage. With --check the verdict is what is

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/spf13/cobra"
 
+	"obs/correlate"
 	"obs/sources"
 )
 
@@ -114,6 +116,50 @@ func outside(w, baseline sources.Window) (sources.Window, bool) {
 		return sources.Window{From: baseline.To, To: w.To}, true
 	}
 	return w, false
+}
+
+// question is what the flags ask at this moment. It says where the baseline cuts the
+// window short.
+func (f *windowFlags) question(w world, services []string) (correlate.Question, error) {
+	now := w.now()
+	window, err := f.window(now)
+	if err != nil {
+		return correlate.Question{}, err
+	}
+	baseline, err := f.baselineOf(window, now)
+	if err != nil {
+		return correlate.Question{}, err
+	}
+	window, cut := outside(window, baseline)
+	if cut {
+		_, _ = fmt.Fprintf(w.err, "obs: the baseline reaches into the window, which therefore begins where the baseline ends, at %s\n", stamp(window.From))
+	}
+	return correlate.Question{Window: window, Baseline: baseline, Services: services}, nil
+}
+
+// in is the flags with another time, in a person's words: a length of time up to now, or
+// where the window begins and where it ends. No words leave the flags as they are, which
+// for a length of time means up to now.
+func (f windowFlags) in(words string) *windowFlags {
+	switch fields := strings.Fields(words); len(fields) {
+	case 0:
+	case 1:
+		f.since, f.from, f.to = fields[0], "", ""
+		if _, err := parseDuration(fields[0]); err != nil {
+			f.since, f.from = "", fields[0] // up to now
+		}
+	default:
+		// A time may have a space within, as 2026-11-21 15:04 has: one half each then.
+		middle := len(fields) / 2
+		f.since, f.from, f.to = "", strings.Join(fields[:middle], " "), strings.Join(fields[middle:], " ")
+	}
+	return &f
+}
+
+// quiet is the world without a place for remarks, under a screen.
+func quiet(w world) world {
+	w.err = io.Discard
+	return w
 }
 
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }

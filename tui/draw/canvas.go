@@ -1,7 +1,6 @@
 package draw
 
 import (
-	"strings"
 	"unicode/utf8"
 
 	"github.com/charmbracelet/x/ansi"
@@ -100,39 +99,38 @@ func (c *canvas) text(x, y int, s string, width int, pen uint8) int {
 // lines are the canvas as text, each line exactly as wide as the canvas.
 func (c *canvas) lines() []string {
 	lines := make([]string, c.height)
-	var b strings.Builder
+	buffer := make([]byte, 0, 8*c.width) // three bytes for braille and boxes, and styles
 	for y := range lines {
-		b.Reset()
-		b.Grow(3*c.width + 64) // braille and boxes take three bytes
-		c.line(&b, y)
-		lines[y] = b.String()
+		buffer = c.appendLine(buffer[:0], y)
+		lines[y] = string(buffer)
 	}
 	return lines
 }
 
-func (c *canvas) line(b *strings.Builder, y int) {
-	row := c.cells[y*c.width : (y+1)*c.width]
-	var style Style
-	for _, at := range row {
+func (c *canvas) appendLine(b []byte, y int) []byte {
+	pen := uint8(0) // the plain one
+	change := func(next uint8) {
+		if c.styles[pen].on != "" {
+			b = append(b, styleOff...)
+		}
+		b = append(b, c.styles[next].on...)
+		pen = next
+	}
+	for _, at := range c.cells[y*c.width : (y+1)*c.width] {
 		if at.r == covered {
 			continue
 		}
-		if next := c.styles[at.style]; next != style {
-			if style.on != "" {
-				b.WriteString(styleOff)
-			}
-			b.WriteString(next.on)
-			style = next
+		if at.style != pen {
+			change(at.style)
 		}
 		if at.r < 0 {
-			b.WriteString(c.clusters[-at.r-1])
+			b = append(b, c.clusters[-at.r-1]...)
 		} else {
-			b.WriteRune(at.r)
+			b = utf8.AppendRune(b, at.r)
 		}
 	}
-	if style.on != "" {
-		b.WriteString(styleOff)
-	}
+	change(0)
+	return b
 }
 
 // remark is a drawing of nothing but a few words in the middle.

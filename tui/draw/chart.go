@@ -89,9 +89,10 @@ type Point struct {
 // may be missing, and its neighbors may be half a step off.
 const longestGap = 2.5
 
-// pointRoom is how far above the lines the scale follows points, as a factor. Points
-// are single requests, of which some lie above any quantile; following the farthest one
-// would press the lines to the ground.
+// pointRoom is up to how many times the highest value of the lines the scale takes
+// points in. Points are single requests, of which some lie above any quantile; with
+// twice the height the lines keep half of the chart, and a stray one cannot press them
+// to the ground.
 const pointRoom = 2
 
 // Below these sizes a chart has no axis.
@@ -111,8 +112,9 @@ type plot struct {
 	theme         Theme
 	canvas        *canvas
 	scale         scale
-	left          int // the column in which the lines begin
-	width, height int // of the part with the lines
+	span          time.Duration // from From to To
+	left          int           // the column in which the lines begin
+	width, height int           // of the part with the lines
 }
 
 // Lines draws the chart: exactly height lines, each exactly width cells wide.
@@ -121,11 +123,11 @@ func (c Chart) Lines(theme Theme, width, height int) []string {
 		return nil
 	}
 	c.Series = c.Series[:min(len(c.Series), maxSeries)]
-	low, high, least, any := c.extent()
-	if !any || !c.To.After(c.From) {
+	low, high, least, found := c.extent()
+	if !found || !c.To.After(c.From) {
 		return remark(theme, "no data", width, height)
 	}
-	p := &plot{Chart: c, theme: theme, canvas: newCanvas(width, height), width: width, height: height}
+	p := &plot{Chart: c, theme: theme, canvas: newCanvas(width, height), span: c.To.Sub(c.From), width: width, height: height}
 	markLines := 0
 	if height >= leastAxisHeight && width >= leastAxisWidth {
 		markLines = p.markLines(height)
@@ -134,7 +136,7 @@ func (c Chart) Lines(theme Theme, width, height int) []string {
 	if c.Log {
 		low = least
 	}
-	p.scale = newScale(low, high, c.Unit, p.height/tickLines, c.Log)
+	p.scale = newScale(low, high, c.Unit, max(p.height/tickLines, 2), c.Log)
 	if p.height < height {
 		p.valueAxis()
 		p.timeAxis()
@@ -148,7 +150,7 @@ func (c Chart) Lines(theme Theme, width, height int) []string {
 
 // extent is the range of what is to be drawn, and the least value above 0, which is
 // where a logarithmic scale begins.
-func (c *Chart) extent() (low, high, least float64, any bool) {
+func (c *Chart) extent() (low, high, least float64, found bool) {
 	low, high, least = math.Inf(1), math.Inf(-1), math.Inf(1)
 	add := func(v float64) {
 		low, high = min(low, v), max(high, v)
@@ -157,39 +159,36 @@ func (c *Chart) extent() (low, high, least float64, any bool) {
 		}
 	}
 	for _, series := range c.Series {
-		for _, s := range series {
-			if finite(s.Value) && c.inSight(s.Time) {
+		for i := range series {
+			// What lies within the extent already changes nothing, wherever it is in time.
+			s := &series[i]
+			if known := s.Value >= low && s.Value <= high && s.Value >= least; !known && finite(s.Value) && c.inSight(s.Time) {
 				add(s.Value)
 			}
 		}
 	}
 	lines := high
-	highest := math.Inf(-1)
 	for _, p := range c.Points {
-		if finite(p.Value) && c.inSight(p.Time) {
-			highest = max(highest, p.Value)
+		if finite(p.Value) && c.inSight(p.Time) && (lines <= 0 || p.Value <= pointRoom*lines) {
+			add(p.Value)
 		}
 	}
-	switch {
-	case math.IsInf(highest, -1):
-	case math.IsInf(lines, -1) || lines <= 0:
-		add(highest)
-	case highest > lines:
-		add(min(highest, pointRoom*lines))
-	}
-	any = !math.IsInf(high, -1)
-	if b := c.Band; any && b != nil && finite(b.Low) && finite(b.High) {
+	found = !math.IsInf(high, -1)
+	if b := c.Band; found && b != nil && finite(b.Low) && finite(b.High) {
 		add(b.Low)
 		add(b.High)
 	}
-	return low, high, least, any
+	return low, high, least, found
 }
 
 func (c *Chart) inSight(t time.Time) bool { return !t.Before(c.From) && !t.After(c.To) }
 
 // across is where a moment lies in n columns.
-func (p *plot) across(t time.Time, n int) int {
-	share := float64(t.Sub(p.From)) / float64(p.To.Sub(p.From))
+func (p *plot) across(t time.Time, n int) int { return p.along(t.Sub(p.From), n) }
+
+// along is where the moment lies that is so long after the beginning.
+func (p *plot) along(since time.Duration, n int) int {
+	share := float64(since) / float64(p.span)
 	return min(max(int(share*float64(n)), 0), n-1)
 }
 
@@ -250,7 +249,7 @@ func (p *plot) band() {
 	pen := p.canvas.pen(p.theme.Band)
 	top, bottom := p.down(b.High, p.height), p.down(b.Low, p.height)
 	for x := range p.width {
-		at := p.From.Add(time.Duration((float64(x) + 0.5) / float64(p.width) * float64(p.To.Sub(p.From))))
+		at := p.From.Add(time.Duration((float64(x) + 0.5) / float64(p.width) * float64(p.span)))
 		fill := '·'
 		switch {
 		case at.Before(b.From):
@@ -322,15 +321,15 @@ const leastLabel = 6
 func (p *plot) markLabel(m Mark, taken [][]bool) {
 	text, wide := cut(m.Kind.Sign()+" "+m.Label, p.canvas.width)
 	x := p.left + p.across(m.Time, p.width)
-	start := min(x, p.canvas.width-wide)
-	best, room := -1, 0
+	whole := min(x, p.canvas.width-wide) // moved to the left where the chart ends
+	best, room, start := -1, 0, x
 	for i, line := range taken {
-		if free(line, start, wide) >= wide {
-			best, room = i, wide
+		if free(line, whole, wide) >= wide {
+			best, room, start = i, wide, whole
 			break
 		}
 		if n := free(line, x, wide); n > room {
-			best, room, start = i, n, x
+			best, room = i, n
 		}
 	}
 	if room < min(leastLabel, wide) {
@@ -359,7 +358,7 @@ func (p *plot) lines() {
 	ends := make([]end, len(p.Series))
 	for i, series := range slices.Backward(p.Series) { // the first one on top
 		ends[i] = end{-1, -1}
-		if x, y, any := p.trace(d, series, uint8(i+1)); any {
+		if x, y, drawn := p.trace(d, series, uint8(i+1)); drawn {
 			ends[i] = end{x / 2, y / 4}
 		}
 	}
@@ -384,25 +383,27 @@ func (p *plot) lines() {
 }
 
 // trace draws one line in dots, and returns where it ends.
-func (p *plot) trace(d *dots, series []sources.Sample, owner uint8) (x, y int, any bool) {
+func (p *plot) trace(d *dots, series []sources.Sample, owner uint8) (x, y int, drawn bool) {
 	gap := time.Duration(float64(p.Step) * longestGap)
 	joined := false
-	var before time.Time
-	for _, s := range series {
-		if !p.inSight(s.Time) || !finite(s.Value) {
+	var before time.Duration
+	for i := range series {
+		s := &series[i]
+		since := s.Time.Sub(p.From)
+		if since < 0 || since > p.span || !finite(s.Value) {
 			joined = false
 			continue
 		}
-		nextX, nextY := p.across(s.Time, 2*p.width), p.down(s.Value, 4*p.height)
-		if joined && !s.Time.Before(before) && (p.Step <= 0 || s.Time.Sub(before) <= gap) {
+		nextX, nextY := p.along(since, 2*p.width), p.down(s.Value, 4*p.height)
+		if joined && since >= before && (p.Step <= 0 || since-before <= gap) {
 			d.join(x, y, nextX, nextY, owner)
 		} else {
 			d.span(nextX, nextY, nextY, owner)
 		}
-		x, y, any = nextX, nextY, true
-		before, joined = s.Time, true
+		x, y, drawn = nextX, nextY, true
+		before, joined = since, true
 	}
-	return x, y, any
+	return x, y, drawn
 }
 
 // points draws the observations, the chosen one over the others.

@@ -29,16 +29,18 @@ func (d *dots) span(x, y0, y1 int, owner uint8) {
 	}
 	y0, y1 = max(y0, 0), min(y1, 4*d.height-1)
 	column := &brailleBits[x%2]
-	for y := y0; y <= y1; {
-		at := y/4*d.width + x/2
-		d.owners[at] = owner
-		if y%4 == 0 && y+3 <= y1 {
-			d.bits[at] |= column[0] | column[1] | column[2] | column[3]
-			y += 4
-			continue
+	first, last := y0/4, y1/4
+	for cell := first; cell <= last; cell++ {
+		bits := column[0] | column[1] | column[2] | column[3]
+		if cell == first || cell == last {
+			bits = 0
+			for y := max(y0, 4*cell); y <= min(y1, 4*cell+3); y++ {
+				bits |= column[y%4]
+			}
 		}
-		d.bits[at] |= column[y%4]
-		y++
+		at := cell*d.width + x/2
+		d.bits[at] |= bits
+		d.owners[at] = owner
 	}
 }
 

@@ -46,8 +46,9 @@ func newScale(low, high float64, unit string, steps int, log bool) scale {
 		high = low + 1
 	}
 	step := niceStep((high-low)/float64(steps), unit)
-	from, to := math.Floor(low/step), math.Ceil(high/step)
-	s := scale{low: from * step, high: to * step}
+	// A rounding error is no reason for one more step.
+	from, to := math.Floor(low/step+1e-9), math.Ceil(high/step-1e-9)
+	s := scale{low: min(from*step, low), high: max(to*step, high)}
 	top := max(math.Abs(s.low), math.Abs(s.high))
 	for i := from; i <= to; i++ {
 		s.ticks = append(s.ticks, tick{i * step, label(i*step, step, top, unit)})
@@ -98,7 +99,7 @@ func niceStep(raw float64, unit string) float64 {
 	}
 	power := math.Pow10(int(math.Floor(math.Log10(raw))))
 	for _, times := range [...]float64{1, 2, 5} {
-		if raw <= times*power*(1+1e-9) { // a rounding error is no reason for the next step
+		if raw <= times*power*(1+1e-9) {
 			return times * power
 		}
 	}

@@ -2,6 +2,7 @@ package draw
 
 import (
 	"math"
+	"slices"
 	"strings"
 )
 
@@ -52,10 +53,27 @@ func resampled(values []float64, n int) []float64 {
 	return out
 }
 
+// headroom is how many times the middle value the scale goes up to at least, so that what
+// hardly varies is a low line, and what triples stands out.
+const headroom = 3
+
+// middle is the median of the finite values.
+func middle(values []float64) float64 {
+	sorted := slices.DeleteFunc(slices.Clone(values), func(v float64) bool { return !finite(v) })
+	if len(sorted) == 0 {
+		return 0
+	}
+	slices.Sort(sorted)
+	return sorted[len(sorted)/2]
+}
+
 // bars are the levels of values on one scale.
 func bars(values []float64) []rune {
 	low, high := extent(values)
 	flat := low == high
+	if low > 0 {
+		high = max(high, headroom*middle(values))
+	}
 	low = min(low, 0)
 	out := make([]rune, len(values))
 	for i, v := range values {

@@ -95,22 +95,44 @@ func cut(s string, width int) (text string, wide int) {
 	if width < 1 {
 		return "", 0
 	}
-	if isASCII(s) && len(s) <= width {
-		return s, len(s)
+	if wide, simple := simpleWidth(s); simple && wide <= width {
+		return s, wide
 	}
-	text = trimEdges(report.Fit(s, width))
-	return text, Width(text)
-}
-
-// isASCII reports whether each byte is one visible character. Most text of a screen
-// is, and needs no segmentation, which is what drawing otherwise spends its time on.
-func isASCII(s string) bool {
-	for i := 0; i < len(s); i++ {
-		if s[i] < 0x20 || s[i] > 0x7e {
-			return false
+	// A keycap emoji comes out of Fit a cell wider than it went in: then there is one less.
+	for room := width; room > 0; room-- {
+		text = trimEdges(report.Fit(s, room))
+		if wide = Width(text); wide <= width {
+			return text, wide
 		}
 	}
-	return true
+	return "", 0
+}
+
+// simpleWidth is how wide text is that consists of characters that are one cell wide
+// each and merge with none: most of what a screen shows. Other text must be parted into
+// what is seen as a character, which is what drawing would else spend its time on.
+func simpleWidth(s string) (wide int, simple bool) {
+	for _, r := range s {
+		if !isSimple(r) {
+			return 0, false
+		}
+		wide++
+	}
+	return wide, true
+}
+
+// isSimple reports whether r is visible ASCII, part of a box, bar or braille pattern,
+// or one of the signs of obs.
+func isSimple(r rune) bool {
+	switch {
+	case r >= 0x20 && r <= 0x7e, r >= 0x2500 && r <= 0x259f, r >= 0x2800 && r <= 0x28ff:
+		return true
+	}
+	switch r {
+	case '●', '▲', '✖', '…', '↑', '↓', '→', '←', '·', 'µ':
+		return true
+	}
+	return false
 }
 
 // trimEdges drops characters at the ends of printable text as long as they change how
