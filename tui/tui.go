@@ -103,6 +103,11 @@ func Run(ctx context.Context, o Options) (*correlate.Case, error) { return run(c
 
 // run is Run with a terminal that a test brings.
 func run(ctx context.Context, o Options, terminal ...tea.ProgramOption) (*correlate.Case, error) {
+	return runWith(ctx, o, func(*app) {}, terminal...)
+}
+
+// runWith is run with an app that a test has changed.
+func runWith(ctx context.Context, o Options, change func(*app), terminal ...tea.ProgramOption) (*correlate.Case, error) {
 	working, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var program *tea.Program
@@ -111,6 +116,7 @@ func run(ctx context.Context, o Options, terminal ...tea.ProgramOption) (*correl
 	o.send = func(msg tea.Msg) { program.Send(msg) }
 	o.observe = func(s correlate.Step) { o.send(stepMsg(s)) }
 	a := newApp(working, o)
+	change(a)
 	a.jobs.crash = func(c *CrashError) {
 		once.Do(func() {
 			crash = c

@@ -1,9 +1,14 @@
-// Command picture turns terminal text on standard input into an SVG on standard output,
-// for the README: `make picture` shows what a real run printed.
+// Command picture draws SVGs for the README, from real runs: of text on standard input,
+// which a command printed, or with -walk of a walk through an incident, which it plays in
+// a terminal.
+//
+//	picture COMMAND... <TEXT
+//	picture -walk COMMAND...
 package main
 
 import (
 	"bufio"
+	"context"
 	"encoding/xml"
 	"fmt"
 	"io"
@@ -21,7 +26,14 @@ const (
 )
 
 func main() {
-	if err := draw(os.Stdin, os.Stdout, os.Args[1:]); err != nil {
+	args := os.Args[1:]
+	var err error
+	if len(args) > 1 && args[0] == "-walk" {
+		err = play(context.Background(), os.Stdout, args[1:])
+	} else {
+		err = draw(os.Stdin, os.Stdout, args)
+	}
+	if err != nil {
 		log.Fatal(err)
 	}
 }
