@@ -20,7 +20,7 @@ GOLANGCI := $(GOLANGCI_BIN)/golangci-lint
 INTEGRATION := go test -tags integration -count=1 -p 1 -timeout 30m
 
 # Folders named testdata are left out of ./..., so their programs are named.
-SHIP := ./testdata/backends/ship ./testdata/picture
+SHIP := ./testdata/backends/ship ./testdata/picture ./testdata/terminal
 SCRIPTS := $(BACKENDS) .ci/run
 
 LOAD_REQUESTS ?= 200
@@ -94,8 +94,17 @@ incident: build ## the main job, on real servers: HotROD gently, then hard, then
 	$(BACKENDS) load 60 12 >&2; sleep 11; \
 	bin/obs triage --since 2m --baseline "$$from/$$to" $(ARGS)
 
+.PHONY: keys
+keys: ## write docs/keys.md from the key map
+	go test ./tui -run TestKeysAreDocumented -update
+
+.PHONY: walk
+walk: build ## draw the README's walk through an incident, in tmux
+	go run ./testdata/picture -walk bin/obs demo latency >docs/.walk.svg
+	mv docs/.walk.svg docs/walk.svg
+
 .PHONY: picture
-picture: ## draw the README's picture from a real run
+picture: ## draw the README's picture of text, from a run on real servers
 	$(MAKE) -s --no-print-directory incident ARGS="-o text" | go run ./testdata/picture obs triage --since 2m --baseline '"$$gentle"' >docs/.triage.svg
 	mv docs/.triage.svg docs/triage.svg
 

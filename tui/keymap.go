@@ -2,7 +2,6 @@ package tui
 
 import (
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 )
@@ -202,8 +201,8 @@ func shownKey(key string) string {
 	return key
 }
 
-// WriteKeys writes all keys as Markdown, for the documentation.
-func WriteKeys(w io.Writer) error {
+// documentation lists all keys as Markdown.
+func documentation() string {
 	var b strings.Builder
 	b.WriteString("# Keys\n\nWritten from the program's own key map by `make keys`.\n\n## Everywhere\n\n")
 	section := func(all []*binding) {
@@ -235,6 +234,5 @@ func WriteKeys(w io.Writer) error {
 			section(own)
 		}
 	}
-	_, err := io.WriteString(w, b.String())
-	return err
+	return b.String()
 }

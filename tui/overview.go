@@ -172,6 +172,10 @@ func (o *overview) onward() (tea.Cmd, string) {
 		return o.openAnswer(o.list.at)
 	}
 	service := o.service()
+	// The case may know where to go before the table is there.
+	if service == "" && o.table == nil && o.found != nil && len(o.found.Anomalies) > 0 {
+		service = o.found.Anomalies[0].Service
+	}
 	switch {
 	case service == "" && o.alerts && len(o.rows) > 0:
 		return nil, "this alert names no service"
@@ -181,7 +185,7 @@ func (o *overview) onward() (tea.Cmd, string) {
 		return nil, "there is no service to go to"
 	}
 	subject := correlate.Subject{Service: service}
-	if !o.alerts {
+	if !o.alerts && o.table != nil {
 		subject.Operation = o.table.Services[o.rows[o.list.at-len(answerNames)]].Operation
 	}
 	if a := o.anomalyOf(service); a != nil && subject.Operation == "" {
@@ -314,8 +318,11 @@ func (o *overview) tableTitle() string {
 			firing++
 		}
 	}
-	if firing > 0 {
-		title += fmt.Sprintf(" · %d alerts firing (a)", firing)
+	switch {
+	case firing == 1:
+		title += " · 1 alert fires (a)"
+	case firing > 1:
+		title += fmt.Sprintf(" · %d alerts fire (a)", firing)
 	}
 	return title
 }
