@@ -23,11 +23,11 @@ func ShopRules() promapi.RuleGroup {
 		Name: "shop", File: "shop.yml", Interval: scrapeInterval,
 		Rules: []promapi.Rule{
 			{
-				Alert: "HighErrorRatio", Expr: failed + " / " + served + " > 0.05", For: 2 * time.Minute,
+				Alert: "HighErrorRatio", Expr: failed + " / " + served + " > 0.1", For: 2 * time.Minute,
 				Labels: sources.Labels{"severity": "page"},
 				Annotations: sources.Labels{
 					"summary":     "{{ $labels.service_name }} fails {{ $value | humanizePercentage }} of its requests",
-					"description": "More than 5% of the requests of the last five minutes were answered with a 5xx status.",
+					"description": "More than a tenth of the requests of the last five minutes were answered with a 5xx status.",
 				},
 			},
 			{
