@@ -19,6 +19,7 @@ type Explorer struct {
 
 	mu     sync.Mutex
 	survey *surveyed // nil until a triage or a first question has surveyed the metrics
+	done   []Change  // nil until Changes has asked
 }
 
 // surveyed is what a survey of the metrics taught.

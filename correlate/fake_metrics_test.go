@@ -58,6 +58,7 @@ func down(backend sources.Backend) error {
 type fakeMetrics struct {
 	*trial
 	series    []counter
+	gauges    []gauge
 	exemplars []sources.Exemplar
 }
 
@@ -85,6 +86,18 @@ func (c *counter) Get(i int) chunks.Sample {
 // Len makes counter a storage.Samples.
 func (c *counter) Len() int { return c.count }
 
+// gauge is a series that has the values that it was given, collected as counters are.
+type gauge struct {
+	labels  labels.Labels
+	samples points
+}
+
+// points are a storage.Samples.
+type points []point
+
+func (p points) Get(i int) chunks.Sample { return p[i] }
+func (p points) Len() int                { return len(p) }
+
 type point struct {
 	t int64
 	f float64
@@ -103,6 +116,13 @@ var engine = promql.NewEngine(promql.EngineOpts{MaxSamples: 100e6, Timeout: time
 func (m *fakeMetrics) Querier(_, _ int64) (storage.Querier, error) {
 	return &storage.MockQuerier{SelectMockFunction: func(_ bool, _ *storage.SelectHints, matchers ...*labels.Matcher) storage.SeriesSet {
 		set := &seriesSet{at: -1}
+		for _, g := range m.gauges {
+			if selects(matchers, g.labels.Get) {
+				set.all = append(set.all, &storage.SeriesEntry{
+					Lset: g.labels, SampleIteratorFn: func(chunkenc.Iterator) chunkenc.Iterator { return storage.NewListSeriesIterator(g.samples) },
+				})
+			}
+		}
 		for i := range m.series {
 			if c := &m.series[i]; selects(matchers, c.labels.Get) {
 				set.all = append(set.all, &storage.SeriesEntry{
@@ -194,6 +214,11 @@ func (m *fakeMetrics) Series(ctx context.Context, matching []string, w sources.W
 
 func (m *fakeMetrics) sets(matching []string) []sources.Labels {
 	var sets []sources.Labels
+	for _, g := range m.gauges {
+		if len(matching) == 0 || slices.ContainsFunc(matching, func(s string) bool { return selects(m.matchers(s), g.labels.Get) }) {
+			sets = append(sets, g.labels.Map())
+		}
+	}
 	for i := range m.series {
 		c := &m.series[i]
 		if len(matching) == 0 || slices.ContainsFunc(matching, func(s string) bool { return selects(m.matchers(s), c.labels.Get) }) {
@@ -237,4 +262,13 @@ func (m *fakeMetrics) Alerts(context.Context) ([]sources.Alert, error) { return 
 // Link implements sources.Metrics.
 func (m *fakeMetrics) Link(query string, _ sources.Window) string {
 	return "http://prometheus/" + query
+}
+
+// withLabels adds labels, given as names and values in turn.
+func withLabels(set labels.Labels, pairs ...string) labels.Labels {
+	b := labels.NewBuilder(set)
+	for i := 0; i+1 < len(pairs); i += 2 {
+		b.Set(pairs[i], pairs[i+1])
+	}
+	return b.Labels()
 }

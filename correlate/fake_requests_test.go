@@ -279,5 +279,10 @@ func (f *fakeLogs) Volume(context.Context, string, []string, sources.Window) ([]
 	return nil, nil
 }
 
+// Follow implements sources.Logs.
+func (f *fakeLogs) Follow(context.Context, string, time.Time, func([]sources.Record, int)) error {
+	return nil
+}
+
 // Link implements sources.Logs.
 func (f *fakeLogs) Link(query string, _ sources.Window) string { return "http://loki/" + query }

@@ -42,7 +42,7 @@ func (w *walk) surveyTraces(ctx context.Context) *measured {
 		})
 	}
 	w.found.Services = len(names)
-	primary := w.slowestEntry(now, before)
+	primary := w.slowestEntry(ctx, now, before)
 	if primary == nil {
 		if len(now) == 0 && err == nil {
 			w.found.missing(Missing{
@@ -90,7 +90,7 @@ func distinct(trees []*spans.Tree) []*spans.Tree {
 
 // slowestEntry compares entry operations and walks on from the one that got slower by
 // most, if any did.
-func (w *walk) slowestEntry(now, before []*spans.Tree) *measured {
+func (w *walk) slowestEntry(ctx context.Context, now, before []*spans.Tree) *measured {
 	samples := func(trees []*spans.Tree) map[spans.Key][]sources.Sample {
 		byEntry := map[spans.Key][]sources.Sample{}
 		for _, t := range trees {
@@ -147,7 +147,7 @@ func (w *walk) slowestEntry(now, before []*spans.Tree) *measured {
 		}
 	}
 	if chosen := w.pickFromCohort(worst, worst.service); chosen != nil {
-		w.blame(worst, chosen)
+		w.blame(ctx, worst, chosen)
 	}
 	return worst
 }

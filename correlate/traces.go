@@ -55,7 +55,7 @@ func (w *walk) toTrace(ctx context.Context, primary *measured) *measured {
 		})
 		step.ended("none found")
 	default:
-		w.blame(primary, chosen)
+		w.blame(ctx, primary, chosen)
 		step.ended(fmt.Sprintf("%s, %s", chosen.Trace.ID, counted(len(chosen.Nodes), "span")))
 	}
 	return primary
@@ -171,10 +171,15 @@ func gain(m *measured) float64 { return math.Abs(m.departure.Window - m.departur
 // threshold tells slow from normal, in seconds: halfway between the two on a
 // logarithmic scale, as latencies spread.
 func threshold(m *measured) float64 {
-	if m.departure.Baseline <= 0 {
-		return m.departure.Window / 2
+	return between(m.departure.Baseline, m.departure.Window)
+}
+
+// between is the middle of two values on a logarithmic scale.
+func between(baseline, window float64) float64 {
+	if baseline <= 0 {
+		return window / 2
 	}
-	return math.Sqrt(m.departure.Baseline * m.departure.Window)
+	return math.Sqrt(baseline * window)
 }
 
 // findTrace fetches the trace to look at and the cohorts to compare it with. Nil
@@ -356,7 +361,7 @@ func (w *walk) addSearchHop(chosen *spans.Tree, note string) {
 }
 
 // blame finds the span where the time or the error is, and keeps the trace.
-func (w *walk) blame(primary *measured, chosen *spans.Tree) {
+func (w *walk) blame(ctx context.Context, primary *measured, chosen *spans.Tree) {
 	w.tree = chosen
 	span, note := spans.None, "on the critical path of the trace"
 	if primary != nil && primary.question.Signal == survey.Errors {
@@ -394,6 +399,7 @@ func (w *walk) blame(primary *measured, chosen *spans.Tree) {
 		})
 	}
 	w.found.Trace = &trace
+	w.keepCohorts(ctx, primary, chosen)
 }
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

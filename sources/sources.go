@@ -144,6 +144,23 @@ type Logs interface {
 	// Records fetches up to limit records that query selects in w, oldest first where
 	// forward, else newest first, paging as needed. Truncated tells that there are more.
 	Records(ctx context.Context, query string, w Window, limit int, forward bool) (RecordAnswer, error)
+	// Follow hands over the records that query selects as they arrive, until ctx ends:
+	// those that come from now on where from is zero, else those since from first.
+	//
+	// It calls each from one goroutine, in the order of arrival, with the records that
+	// came together, which are each's to keep, and with how many more the server says
+	// that it has dropped because they were not read fast enough. Either may be none,
+	// not both.
+	//
+	// A connection that breaks is opened again, after a wait that grows up to a bound,
+	// and what the server got meanwhile is read, from shortly before the newest record
+	// handed over. No record is lost that the server still has, except one that arrived
+	// meanwhile with a time before that; none is handed over twice: records that are
+	// equal in time, labels, metadata and line are the same one.
+	//
+	// The error is nil when ctx ended, by a deadline too, else an *Error: at once where
+	// asking again would not help, otherwise after some failures in a row.
+	Follow(ctx context.Context, query string, from time.Time, each func(records []Record, dropped int)) error
 	// Instant evaluates a LogQL metric query at one moment.
 	Instant(ctx context.Context, query string, at time.Time) (SeriesAnswer, error)
 	// Range evaluates a LogQL metric query from w.From to w.To at every step.

@@ -178,6 +178,7 @@ type runningShop struct {
 func openShop(ctx context.Context, scenario shop.Scenario, o *demoOptions, now time.Time) (*runningShop, error) {
 	simulated := shop.New(scenario, shop.Options{Seed: o.seed, Now: now, Speed: o.speed})
 	stores := sandbox.NewStores()
+	stores.Metrics.Rules(sandbox.ShopRules())
 	sink := stores.Sink()
 	if err := simulated.Past(ctx, sink); err != nil {
 		return nil, err

@@ -24,6 +24,12 @@ func TestScripts(t *testing.T) {
 		"CLOSED":   refusing(t),
 		"NOTHING":  answering(t, nothing),
 		"INCIDENT": answering(t, incident),
+		"ALERTING": answering(t, func(r *http.Request) answer {
+			if r.URL.Path == "/api/v1/alerts" {
+				return recordedAnswer(http.StatusOK, prometheusAnswers+"alerts.json")
+			}
+			return nothing(r)
+		}),
 		"SILENT":   silent,
 		"WEBPAGE":  answering(t, always(recordedAnswer(http.StatusOK, jaegerAnswers+"page.html"))),
 		"PLAIN404": answering(t, always(recordedAnswer(http.StatusNotFound, prometheusAnswers+"error_no_such_path.txt"))),

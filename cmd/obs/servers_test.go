@@ -69,6 +69,8 @@ func nothing(r *http.Request) answer {
 	switch path := r.URL.Path; {
 	case strings.HasPrefix(path, "/api/v1/query"):
 		return recordedAnswer(http.StatusOK, prometheusAnswers+"query_empty.json")
+	case path == "/api/v1/alerts":
+		return answer{status: http.StatusOK, body: `{"status":"success","data":{"alerts":[]}}`}
 	case strings.HasPrefix(path, "/api/v1/"):
 		return recordedAnswer(http.StatusOK, prometheusAnswers+"empty_list.json")
 	case path == "/loki/api/v1/series":

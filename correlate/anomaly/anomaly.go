@@ -86,8 +86,7 @@ func Compare(baseline, window []sources.Sample, limits Limits) Departure {
 			Baseline: Median(values(before)), Window: Median(values(now)),
 		}
 	}
-	center := Median(values(before))
-	spread := max(madToSigma*mad(values(before), center), leastSpread*math.Abs(center), limits.Delta/limits.Score)
+	center, spread := usual(before, limits)
 	result := Departure{Baseline: center, Window: Median(values(now))}
 	if len(before) < minSamples || len(now) < minSamples {
 		return result
@@ -110,6 +109,31 @@ func Compare(baseline, window []sources.Sample, limits Limits) Departure {
 	result.Score = score(result.Window, center, spread)
 	result.Onset = out[0].Time
 	return result
+}
+
+// usual is the middle of the baseline's samples and their spread, one robust standard
+// deviation.
+func usual(before []sources.Sample, limits Limits) (center, spread float64) {
+	center = Median(values(before))
+	return center, max(madToSigma*mad(values(before), center), leastSpread*math.Abs(center), limits.Delta/limits.Score)
+}
+
+// Usual bounds what the baseline makes usual: a sample beyond low or high departs in the
+// eyes of Compare, if its direction counts, and none between them does. Both are NaN
+// without samples. Where the baseline has nothing below zero, as a duration has not,
+// low is not below zero either.
+func Usual(baseline []sources.Sample, limits Limits) (low, high float64) {
+	before := finite(baseline)
+	if len(before) == 0 {
+		return math.NaN(), math.NaN()
+	}
+	center, spread := usual(before, limits)
+	low = min(center-limits.Score*spread, center/limits.Ratio)
+	high = max(center+limits.Score*spread, center*limits.Ratio)
+	if slices.Min(values(before)) >= 0 {
+		low = max(low, 0)
+	}
+	return low, high
 }
 
 // split picks the samples that depart, by direction.

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"pgregory.net/rapid"
+
 	"obs/correlate/anomaly"
 	"obs/sources"
 )
@@ -105,5 +107,32 @@ func TestMedianLeavesItsInputAlone(t *testing.T) {
 	}
 	if !math.IsNaN(anomaly.Median(nil)) {
 		t.Error("the median of nothing is a number")
+	}
+}
+
+// What Usual calls unusual departs in the eyes of Compare, and nothing else does.
+func TestUsualAgreesWithCompare(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		limits := anomaly.Limits{
+			Ratio: rapid.SampledFrom([]float64{1.5, 2}).Draw(t, "ratio"), Delta: rapid.SampledFrom([]float64{0, 0.005, 1}).Draw(t, "delta"),
+			Score: 4, Up: true, Down: true,
+		}
+		before := series(rapid.SliceOfN(rapid.Float64Range(0, 100), 3, 20).Draw(t, "baseline")...)
+		low, high := anomaly.Usual(before, limits)
+		if !(0 <= low && low <= high) {
+			t.Fatalf("usual is %g to %g", low, high)
+		}
+		v := rapid.Float64Range(0, 1000).Draw(t, "value")
+		// At a bound itself rounding decides.
+		if math.Abs(v-low) < 1e-9 || math.Abs(v-high) < 1e-9*max(1, high) {
+			return
+		}
+		got := anomaly.Compare(before, series(v, v, v), limits)
+		if want := v < low || v > high; got.Anomalous != want {
+			t.Fatalf("%g is anomalous: %t, and usual is %g to %g: %+v", v, got.Anomalous, low, high, got)
+		}
+	})
+	if low, high := anomaly.Usual(series(math.NaN()), anomaly.Limits{Ratio: 2, Score: 4}); !math.IsNaN(low) || !math.IsNaN(high) {
+		t.Errorf("of nothing %g to %g is usual", low, high)
 	}
 }

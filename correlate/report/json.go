@@ -20,10 +20,13 @@ import (
 // JSON writes the case as one indented JSON object. It is safe on a terminal: what a
 // terminal would act on is escaped, as JSON allows for any character. A number that is
 // not finite, which JSON does not have, is written as null.
-func JSON(w io.Writer, c *correlate.Case) error {
-	text, err := encode(c)
+func JSON(w io.Writer, c *correlate.Case) error { return writeJSON(w, c) }
+
+// writeJSON writes any of the values that obs tells, as JSON does a case.
+func writeJSON(w io.Writer, value any) error {
+	text, err := encode(value)
 	if notFinite := (*json.UnsupportedValueError)(nil); errors.As(err, &notFinite) {
-		text, err = encode(finite(reflect.ValueOf(c)).Interface())
+		text, err = encode(finite(reflect.ValueOf(value)).Interface())
 		text = standsIn.ReplaceAll(text, []byte("${1}null$2"))
 	}
 	if err != nil {
@@ -65,7 +68,7 @@ func inert(text []byte) []byte {
 	return kept
 }
 
-// standIn takes the place of a number that is not finite while the case is encoded. It
+// standIn takes the place of a number that is not finite while a value is encoded. It
 // is then found by its line: a string cannot hold the end of one.
 const standIn = -math.MaxFloat64
 

@@ -12,9 +12,6 @@ import (
 	"obs/sources"
 )
 
-// messageFields are the names under which JSON loggers write the message.
-var messageFields = []string{"msg", "message", "body", "log", "text", "event"}
-
 // toldElsewhere are the fields of a JSON line that the line's own columns tell already.
 var toldElsewhere = slices.Concat([]string{"time", "ts", "timestamp", "@timestamp", "service", "service_name"},
 	ident.SeverityFields, ident.TraceFields, ident.SpanFields)
@@ -43,7 +40,7 @@ func Message(line string) string {
 	gjson.Parse(trimmed).ForEach(func(key, value gjson.Result) bool {
 		name := key.String()
 		switch {
-		case message == "" && slices.Contains(messageFields, name) && value.Type == gjson.String:
+		case message == "" && slices.Contains(correlate.MessageFields, name) && value.Type == gjson.String:
 			message = value.String()
 		case slices.Contains(toldElsewhere, name):
 		case value.Type == gjson.String && !strings.ContainsAny(value.String(), " \t\"="):

@@ -30,6 +30,8 @@ type family struct {
 	// mixes them, and received the values that mean received.
 	kinds    string
 	received []string
+	// elsewhere tells that another process than the service's own keeps the metrics.
+	elsewhere bool
 }
 
 // Labels that may name a service, the surest first. Instance and pod are too fine, and
@@ -89,8 +91,9 @@ var families = []family{
 		operations: []string{
 			"span_name", "operation",
 		},
-		kinds:    "span_kind",
-		received: []string{"SPAN_KIND_SERVER", "SPAN_KIND_CONSUMER"},
+		kinds:     "span_kind",
+		received:  []string{"SPAN_KIND_SERVER", "SPAN_KIND_CONSUMER"},
+		elsewhere: true,
 	},
 	{
 		name:       "HTTP requests",

@@ -22,6 +22,9 @@ const maxHistograms = 6
 // maxNames bounds the metrics that share one query, and with them its length.
 const maxNames = 60
 
+// quantileLabel tells the quantiles of a summary apart.
+const quantileLabel = "quantile"
+
 var probeLabels = []string{"service_name", "service", "app", "job"}
 
 // HistogramProbe asks which classic histograms there are, for which services.
@@ -99,8 +102,9 @@ func GuessHistograms(rows []sources.Labels, covered []string) []Question {
 		base := baseName(name)
 		q := Question{
 			Family: "a histogram", Metric: name, Signal: Other, Unit: Unknown, ServiceLabel: label,
-			Operations: Operations(), shape: classicQuantile(base),
+			Operations: Operations(), Group: base, quantile: classicQuantile(base), count: counted(base + "_count"),
 		}
+		q.shape = q.quantile(Quantile)
 		if durationName.MatchString(base) {
 			q.Signal, q.Unit = Latency, Seconds
 		}
@@ -123,7 +127,7 @@ func likeness(metric string) int {
 // GuessSummaries turns the answer to SummaryProbe into one question about the highest
 // quantiles below the maximum, of services that are not covered yet.
 func GuessSummaries(rows []sources.Labels, covered []string) []Question {
-	quantiles := sources.Selector{{Name: "quantile", Op: sources.MatchRegexp, Value: `0\.9[0-9]*`}}
+	quantiles := sources.Selector{{Name: quantileLabel, Op: sources.MatchRegexp, Value: `0\.9[0-9]*`}}
 	return guess(uncovered(rows, covered), probeLabels, "a summary", quantiles, "max",
 		func(name string) bool { return durationName.MatchString(name) })
 }
@@ -158,7 +162,7 @@ func guess(rows []sources.Labels, labels []string, family string, only sources.S
 		}
 		q := Question{
 			Family: family, Signal: signal, Unit: Unknown, ServiceLabel: service,
-			Operations: Operations(), shape: gauges(names, aggregate), only: only,
+			Operations: Operations(), Group: family, shape: gauges(names, aggregate), only: only,
 		}
 		// Several metrics share the query, so a unit can be named only if all have it.
 		if signal == Latency && !slices.ContainsFunc(names, func(n string) bool { return !strings.HasSuffix(n, "_seconds") }) {

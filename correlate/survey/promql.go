@@ -11,17 +11,21 @@ import (
 	"obs/sources"
 )
 
-func classicQuantile(histogram string) shape {
-	return func(only sources.Selector, by []string, over time.Duration) string {
-		return scaled(fmt.Sprintf("histogram_quantile(%v, sum by (le, %s) (rate(%s[%s])))",
-			Quantile, sources.GroupLabels(by...), sources.MetricSelector(histogram+"_bucket", only), promDuration(over)), histogram)
+func classicQuantile(histogram string) func(float64) shape {
+	return func(quantile float64) shape {
+		return func(only sources.Selector, by []string, over time.Duration) string {
+			return scaled(fmt.Sprintf("histogram_quantile(%v, sum by (le, %s) (rate(%s[%s])))",
+				quantile, sources.GroupLabels(by...), sources.MetricSelector(histogram+"_bucket", only), promDuration(over)), histogram)
+		}
 	}
 }
 
-func nativeQuantile(histogram string) shape {
-	return func(only sources.Selector, by []string, over time.Duration) string {
-		return scaled(fmt.Sprintf("histogram_quantile(%v, sum by (%s) (rate(%s[%s])))",
-			Quantile, sources.GroupLabels(by...), sources.MetricSelector(histogram, only), promDuration(over)), histogram)
+func nativeQuantile(histogram string) func(float64) shape {
+	return func(quantile float64) shape {
+		return func(only sources.Selector, by []string, over time.Duration) string {
+			return scaled(fmt.Sprintf("histogram_quantile(%v, sum by (%s) (rate(%s[%s])))",
+				quantile, sources.GroupLabels(by...), sources.MetricSelector(histogram, only), promDuration(over)), histogram)
+		}
 	}
 }
 

@@ -7,6 +7,7 @@
 package survey
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -41,6 +42,9 @@ const Quantile = 0.95
 // Question is one query for one signal of all services that one metric covers.
 type Question struct {
 	Family string // the convention, in words
+	// Group is what the questions about the same requests share: the name of the
+	// histogram, or of the counter, that they are asked of.
+	Group  string
 	Metric string // the metric that is read, without a histogram's suffix
 	Signal Signal
 	Unit   string
@@ -55,10 +59,17 @@ type Question struct {
 	// Exact tells that the family is a known convention; else its meaning was guessed
 	// from names.
 	Exact bool
+	// Elsewhere tells that another process than the one that did the work keeps the
+	// metric, so that its pod and its instance are not the worker's.
+	Elsewhere bool
 
 	shape shape
 	spent shape // of a histogram of durations: the time spent
 	only  sources.Selector
+	by    []string // more labels to group by
+
+	quantile func(float64) shape // of a histogram: any quantile of it
+	count    shape               // of a histogram without a question of its own for it: the observations
 }
 
 // shape renders the query for a selector and grouping.
@@ -96,10 +107,11 @@ func (q *Question) Selector(labels sources.Labels) string {
 func (q *Question) Seconds(value float64) float64 { return value / secondsPer(baseName(q.Metric)) }
 
 func (q *Question) groups() []string {
+	labels := []string{q.ServiceLabel}
 	if q.KindLabel != "" {
-		return []string{q.ServiceLabel, q.KindLabel}
+		labels = append(labels, q.KindLabel)
 	}
-	return []string{q.ServiceLabel}
+	return append(labels, q.by...)
 }
 
 // Found is the metrics of known conventions that a server has.
@@ -227,6 +239,7 @@ func (f Found) Plan(probe []sources.Labels) (questions []Question, services []st
 func (e entry) questions(service string, rows []sources.Labels) []Question {
 	base := Question{
 		Family: e.family.name, ServiceLabel: service, Operations: e.family.operations, Exact: true, only: e.family.only,
+		Group: cmp.Or(e.histogram, e.counter), Elsewhere: e.family.elsewhere,
 	}
 	if e.family.kinds != "" && firstLabel(rows, []string{e.family.kinds}) != "" {
 		base.KindLabel, base.Received = e.family.kinds, e.family.received
@@ -236,11 +249,12 @@ func (e entry) questions(service string, rows []sources.Labels) []Question {
 		q := base
 		q.Metric, q.Signal, q.Unit = e.histogram, Latency, Seconds
 		if e.native {
-			q.shape, q.spent = nativeQuantile(e.histogram), nativeSum(e.histogram)
+			q.quantile, q.spent = nativeQuantile(e.histogram), nativeSum(e.histogram)
 		} else {
 			q.Metric = e.histogram + "_bucket"
-			q.shape, q.spent = classicQuantile(e.histogram), classicSum(e.histogram)
+			q.quantile, q.spent = classicQuantile(e.histogram), classicSum(e.histogram)
 		}
+		q.shape = q.quantile(Quantile)
 		questions = append(questions, q)
 	}
 	count := counted(e.series())

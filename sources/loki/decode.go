@@ -44,7 +44,19 @@ func decodeRecords(body []byte, sets labelSets) (records []sources.Record, warni
 	default:
 		return nil, nil, fmt.Errorf("the result is of the type %.50q", kind.Raw)
 	}
-	err = each(answer.Get("data.result"), func(stream gjson.Result) error {
+	if records, err = decodeStreamed(answer.Get("data.result"), sets); err != nil {
+		return nil, nil, err
+	}
+	for _, warning := range answer.Get("warnings").Array() {
+		warnings = append(warnings, sources.Printable(warning.String()))
+	}
+	return records, warnings, nil
+}
+
+// decodeStreamed reads a list of streams, as the result of a query and the frames of a
+// tail have it.
+func decodeStreamed(streams gjson.Result, sets labelSets) (records []sources.Record, err error) {
+	err = each(streams, func(stream gjson.Result) error {
 		labels, err := sets.decode(stream.Get("stream"))
 		if err != nil {
 			return err
@@ -57,12 +69,9 @@ func decodeRecords(body []byte, sets labelSets) (records []sources.Record, warni
 		})
 	})
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	for _, warning := range answer.Get("warnings").Array() {
-		warnings = append(warnings, sources.Printable(warning.String()))
-	}
-	return records, warnings, nil
+	return records, nil
 }
 
 func decodeRecord(value gjson.Result, sets labelSets) (record sources.Record, err error) {

@@ -121,6 +121,7 @@ func FuzzDecode(f *testing.F) {
 	}
 	f.Add([]byte(`{"status":"success","data":{"resultType":"streams","result":[{"stream":{"a":1,"a":null},"values":[["-1","\ud800",{"structuredMetadata":{}}]]}]}}`))
 	f.Add([]byte(`{"status":"success","data":{"resultType":"vector","result":[{"metric":null,"value":[1e300,"0x1p-2"]}]}}`))
+	f.Add([]byte(`{"streams":[{"stream":{"a":"b"},"values":[["1","x",{"structuredMetadata":{"c":"d"}}]]}],"dropped_entries":[{"timestamp":"2026-01-01T00:00:00Z","labels":"{}"}]}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		records, _, err := decodeRecords(body, labelSets{})
 		if err != nil && records != nil {
@@ -140,6 +141,10 @@ func FuzzDecode(f *testing.F) {
 			if v.Bytes < 0 {
 				t.Errorf("a volume of %d bytes", v.Bytes)
 			}
+		}
+		records, dropped, err := decodeFrame(body)
+		if err != nil && (records != nil || dropped != 0) {
+			t.Error("records of a frame beside an error")
 		}
 		_, _ = decodeFields(body)
 		_, _ = decodeStreams(body)

@@ -35,6 +35,7 @@ var advice = []struct{ words, hint string }{
 	{"query time range exceeds the limit", "ask for a shorter window: the server's max_query_length bounds it"},
 	{"max_query_lookback", "ask for a later window: the server's max_query_lookback bounds it"},
 	{"too many outstanding requests", "the server's queue for this tenant is full: try again in a while, or with a shorter window"},
+	{tooManyTails, "the server's max_concurrent_tail_requests bounds how many may follow at once: end another tail, or try again in a while"},
 	{"message larger than max", "ask for fewer records: Loki's parts may not send one another so much (grpc_server_max_recv_msg_size)"},
 	{"maximum resolution", "ask for a longer step or a shorter window"},
 	{"maximum number of series", "group by fewer labels, or select fewer streams"},

@@ -4,18 +4,22 @@ package loki_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"math"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -475,4 +479,227 @@ func TestLiveLink(t *testing.T) {
 	if response.StatusCode != http.StatusOK || !bytes.Contains(body, []byte(`a \"line\" of {this}`)) {
 		t.Errorf("%s: %s", response.Status, body)
 	}
+}
+
+// Records that are pushed while a tail is open come in, as Records has them, and those
+// from before too where they are asked for.
+func TestLiveFollow(t *testing.T) {
+	l := connect(t)
+	l.window.From = time.Now().UTC().Add(-time.Minute)
+	metadata := sources.Labels{"trace_id": "0af7651916cd43dd8448eb211c80319c"}
+	var before, after []sources.Record
+	for i := range 2500 {
+		before = append(before, l.record(time.Duration(i/3), []string{"cart", "checkout"}[i%2], fmt.Sprint("before ", i), metadata))
+	}
+	l.push(before)
+	for i := range 50 {
+		line := fmt.Sprintf(`{"level":"warn","msg":"after %d \u001b"}`, i)
+		after = append(after, l.record(time.Minute+time.Duration(i/3), []string{"cart", "checkout"}[i%2], line, metadata))
+	}
+	for name, test := range map[string]struct {
+		from time.Time
+		want []sources.Record
+	}{
+		"since": {l.window.From, slices.Concat(before, after)},
+		// What the first tail has seen pushed lies behind the second one's beginning.
+		"from the first that was pushed later": {after[0].Time, after},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var got []sources.Record
+			pushed := test.want[0].Time.Equal(after[0].Time)
+			if pushed {
+				l.push(after)
+			}
+			err := l.followUntil(t, l.query(), test.from, func(some []sources.Record) bool {
+				got = append(got, some...)
+				if !pushed && len(got) == len(before) {
+					pushed = true
+					l.push(after)
+				}
+				return len(got) >= len(test.want)
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			l.mustHave(got, test.want)
+		})
+	}
+}
+
+// followUntil follows until enough says so, or for a minute.
+func (l *live) followUntil(t *testing.T, query string, from time.Time, enough func([]sources.Record) bool) error {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	return l.client.Follow(ctx, query, from, func(some []sources.Record, dropped int) {
+		if dropped > 0 {
+			t.Errorf("%d records dropped", dropped)
+		}
+		if enough(some) {
+			cancel()
+		}
+	})
+}
+
+// A record that comes over the web socket is the same one as in the answer to a query,
+// also where a parser has added labels: neither is handed over beside the other.
+func TestLiveFollowFromNowOn(t *testing.T) {
+	l := connect(t)
+	l.push([]sources.Record{l.record(0, "cart", `{"level":"warn","msg":"before"}`, nil)})
+	query := l.query() + ` | json | msg=~"tick.*"`
+	stop := make(chan struct{})
+	var pushing sync.WaitGroup
+	pushing.Go(func() {
+		// The tail has begun at some time: until it has what it wants, records come.
+		tick := time.NewTicker(50 * time.Millisecond)
+		defer tick.Stop()
+		for i := 0; ; i++ {
+			select {
+			case <-tick.C:
+				r := l.record(time.Since(l.window.From), "cart", fmt.Sprintf(`{"level":"warn","msg":"tick %d"}`, i), sources.Labels{"trace_id": strconv.Itoa(i)})
+				l.push([]sources.Record{r})
+			case <-stop:
+				return
+			}
+		}
+	})
+	var got []sources.Record
+	err := l.followUntil(t, query, time.Time{}, func(some []sources.Record) bool {
+		got = append(got, some...)
+		return len(got) >= 20
+	})
+	close(stop)
+	pushing.Wait()
+	if err != nil || len(got) < 20 {
+		t.Fatalf("%d records, %v", len(got), err)
+	}
+	answer, err := l.client.Records(t.Context(), query, sources.Window{From: got[0].Time, To: got[len(got)-1].Time.Add(1)}, 1000, true)
+	if err != nil || len(answer.Records) != len(got) {
+		t.Fatalf("%d records by a query, %d by the tail, %v", len(answer.Records), len(got), err)
+	}
+	for i, r := range answer.Records {
+		if !reflect.DeepEqual(got[i], r) {
+			t.Errorf("record %d:\nby the tail %+v\nby a query  %+v", i, got[i], r)
+		}
+	}
+}
+
+// breakable is a network whose connections can all be broken at once.
+type breakable struct {
+	mu   sync.Mutex
+	open []net.Conn
+}
+
+func (b *breakable) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	c, err := new(net.Dialer).DialContext(ctx, network, address)
+	if err == nil {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.open = append(b.open, c)
+	}
+	return c, err
+}
+
+func (b *breakable) breakAll() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, c := range b.open {
+		_ = c.Close()
+	}
+	b.open = nil
+}
+
+// Of what is pushed while connections break, nothing is lost and nothing comes twice,
+// though some comes over the web socket and some in answer to a query.
+func TestLiveFollowOverBrokenConnections(t *testing.T) {
+	l := connect(t)
+	var network breakable
+	connections := &http.Transport{DialContext: network.dial}
+	t.Cleanup(connections.CloseIdleConnections)
+	client, err := transport.New(transport.Options{Backend: sources.Loki, URL: l.base, Base: connections, Explain: loki.Explain})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.client = loki.New(client, l.ledger)
+	const most, each = 1500, 50
+	round := 0
+	var pushed, got []sources.Record
+	begin := time.Now().UTC()
+	push := func() {
+		var some []sources.Record
+		for i := range each {
+			at := time.Since(l.window.From).Truncate(time.Millisecond) // many to a nanosecond
+			some = append(some, l.record(at, []string{"cart", "checkout"}[i%2], fmt.Sprint("line ", i), sources.Labels{"trace_id": fmt.Sprint(len(pushed) + i)}))
+		}
+		pushed = append(pushed, some...)
+		l.push(some)
+	}
+	push()
+	err = l.followUntil(t, l.query(), begin.Add(-time.Second), func(some []sources.Record) bool {
+		got = append(got, some...)
+		for len(got) == len(pushed) && len(pushed) < most {
+			switch round++; round % 3 {
+			case 0: // broken before the push
+				network.breakAll()
+				push()
+			case 1: // and amid
+				push()
+				network.breakAll()
+				push()
+			default: // and not, so that the web socket too has something to tell
+				push()
+			}
+		}
+		return len(got) >= most
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.mustHave(got, pushed)
+	if n := l.ledger.Queries()[0].Attempts; n < 10 {
+		t.Errorf("connected %d times", n)
+	}
+}
+
+// What Records is refused, a tail is too, and the server's bound on tails is told as such.
+func TestLiveFollowRefusals(t *testing.T) {
+	l := connect(t)
+	for query, want := range map[string]string{
+		`{run="x"`:                 "parse error",
+		`{run=~".*"}`:              "at least one regexp or equality matcher",
+		`count_over_time({a="b"})`: "parse error",
+		`rate({a="b"}[1m])`:        "",
+	} {
+		err := l.followUntil(t, query, time.Time{}, nil)
+		failure, ok := errors.AsType[*sources.Error](err)
+		if !ok || !errors.Is(err, sources.ErrBadQuery) || !strings.Contains(failure.Detail, want) || failure.Asked != query {
+			t.Errorf("%s: %v", query, err)
+		}
+	}
+
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	refused := make(chan error)
+	var following sync.WaitGroup
+	for range 30 { // the default of max_concurrent_tail_requests is 10
+		following.Go(func() {
+			if err := l.client.Follow(ctx, l.query(), time.Time{}, func([]sources.Record, int) {}); err != nil {
+				select {
+				case refused <- err:
+				case <-ctx.Done():
+				}
+			}
+		})
+	}
+	select {
+	case err := <-refused:
+		failure, ok := errors.AsType[*sources.Error](err)
+		if !ok || !errors.Is(err, sources.ErrBusy) || !strings.Contains(failure.Hint, "max_concurrent_tail_requests") {
+			t.Errorf("got %v", err)
+		}
+	case <-time.After(time.Minute):
+		t.Error("30 tails at once, and none refused")
+	}
+	cancel()
+	following.Wait()
 }

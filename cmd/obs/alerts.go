@@ -1,0 +1,61 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"obs/correlate"
+	"obs/correlate/report"
+	"obs/sources"
+)
+
+type alertsOptions struct{ common }
+
+func newAlerts(w world) *cobra.Command {
+	o := &alertsOptions{}
+	cmd := &cobra.Command{
+		Use:   "alerts",
+		Short: "List the alerts that are firing or pending now",
+		Long: `alerts lists what Prometheus's alerting rules have raised: firing ones first, then those that
+have been there for longest. That none is firing is an answer, and no failure.`,
+		Example: "  obs alerts\n  obs alerts -o json",
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return runAlerts(cmd.Context(), o, w) },
+	}
+	o.tableFlags(cmd)
+	return cmd
+}
+
+func runAlerts(ctx context.Context, o *alertsOptions, w world) error {
+	if err := o.checkTable(w); err != nil {
+		return err
+	}
+	set, err := o.openMetrics(w)
+	if err != nil {
+		return err
+	}
+	defer set.Close()
+	ctx, cancel := context.WithTimeout(ctx, o.timeout)
+	defer cancel()
+	now := w.now().UTC()
+	explorer := correlate.NewExplorer(set, correlate.Question{Window: sources.Window{From: now, To: now}})
+	found := explorer.Alerts(ctx)
+	if err := writeAlerts(w.out, found, o.output); err != nil {
+		return &exitError{code: exitFailed, err: fmt.Errorf("writing the alerts: %w", err)}
+	}
+	outcome := &correlate.Case{Missing: found.Missing, Queries: found.Queries, Interrupted: ctx.Err() != nil}
+	return o.tableExit(w, outcome, found.Unanswered())
+}
+
+func writeAlerts(out io.Writer, l *correlate.AlertList, form string) error {
+	switch form {
+	case "json":
+		return report.AlertsJSON(out, l)
+	case "markdown":
+		return report.AlertsMarkdown(out, l)
+	}
+	return report.AlertsText(out, l)
+}

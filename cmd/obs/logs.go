@@ -1,0 +1,271 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"obs/correlate"
+	"obs/correlate/ident"
+	"obs/correlate/report"
+	"obs/sources"
+)
+
+type logsOptions struct {
+	common
+	windowFlags
+	trace, span, service string
+	patterns, follow     bool
+	limit                int
+	timed                bool // --timeout was given
+}
+
+// logOutputs are the forms that records can be written in.
+var logOutputs = []string{"text", "json", "markdown"}
+
+func newLogs(w world) *cobra.Command {
+	o := &logsOptions{}
+	cmd := &cobra.Command{
+		Use:   "logs [QUERY]",
+		Short: "Show log records: of a trace, of a service, or of a LogQL query; as they come, or as patterns",
+		Long: `logs shows the log records of one trace, wherever they carry its ID, of one service, or of a
+LogQL query: one record a line on standard output, and what else there is to say on standard
+error. A trace shows its first records, the others their newest.
+
+With --patterns it shows what the lines say instead, without what varies in them, and how
+often they said it before. With --follow it goes on with the records as they come, until it
+is interrupted.
+
+A trace that Jaeger has tells its own time. Otherwise the last 30 minutes are searched, then
+6 hours, a day and a week; with --since or --from only that window is.`,
+		Example: `  obs logs --service checkout
+  obs logs --trace 4bf92f3577b34da6a3ce929d0e0e4736
+  obs logs --service checkout --patterns --since 15m --baseline 24h
+  obs logs '{service_name="checkout"} |= "timeout"' --limit 20 -o json
+  obs logs --service checkout --follow`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.timed = cmd.Flags().Changed("timeout")
+			query := ""
+			if len(args) == 1 {
+				query = args[0]
+			}
+			return runLogs(cmd.Context(), o, query, w)
+		},
+	}
+	o.connectionFlags(cmd)
+	o.windowFlags.flags(cmd, true)
+	f := cmd.Flags()
+	f.StringVar(&o.trace, "trace", "", "the records of this trace: its ID or a traceparent header")
+	f.StringVar(&o.span, "span", "", "with --trace: only the records of this span")
+	f.StringVar(&o.service, "service", "", "the records of this service")
+	f.BoolVar(&o.patterns, "patterns", false, "show the patterns of the lines, against the baseline")
+	f.BoolVar(&o.follow, "follow", false, "show the records as they come, until interrupted")
+	f.IntVar(&o.limit, "limit", 0, "show at most so many records (default 1000)")
+	f.DurationVar(&o.timeout, "timeout", time.Minute, "time for the whole command (default with --follow: none)")
+	f.StringVarP(&o.output, "output", "o", "text", strings.Join(logOutputs, ", ")+"; with --follow, json is one record a line")
+	f.BoolVarP(&o.verbose, "verbose", "v", false, "say each query on standard error as it is sent")
+	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(logOutputs, cobra.ShellCompDirectiveNoFileComp))
+	return cmd
+}
+
+func runLogs(ctx context.Context, o *logsOptions, query string, w world) error {
+	question, err := o.question(query)
+	if err != nil {
+		return err
+	}
+	if err := o.checkLogs(w); err != nil {
+		return err
+	}
+	explored, err := o.explored(w.now())
+	if err != nil {
+		return err
+	}
+	if o.given() || (o.follow && question.Trace != "") {
+		question.Window = explored.Window
+	}
+	set, err := o.open(w)
+	if err != nil {
+		return err
+	}
+	defer set.Close()
+	if set.Logs == nil {
+		return usage(errors.New("loki is not configured, and it alone has log records"), "set LOKI_URL, or give --loki-url")
+	}
+	explorer := correlate.NewExplorer(set, explored)
+	if o.follow {
+		return o.followLogs(ctx, explorer, question, w)
+	}
+	ctx, cancel := context.WithTimeout(ctx, o.timeout)
+	defer cancel()
+	if o.patterns && o.output == "text" {
+		question.Limit = -1 // the table shows no record
+	}
+	view := explorer.Logs(ctx, question)
+	if err := o.writeLogs(w, view); err != nil {
+		return &exitError{code: exitFailed, err: fmt.Errorf("writing the records: %w", err)}
+	}
+	return o.logsExit(ctx, view)
+}
+
+// question is what the arguments and flags ask for.
+func (o *logsOptions) question(query string) (correlate.LogQuestion, error) {
+	q := correlate.LogQuestion{Service: o.service, Query: query, Limit: o.limit, Patterns: o.patterns}
+	named := 0
+	for _, s := range []string{query, o.trace, o.service} {
+		if s != "" {
+			named++
+		}
+	}
+	if named != 1 {
+		return q, usage(fmt.Errorf("%d of a query, --trace and --service are given", named), "give exactly one of them, as in obs logs --service checkout")
+	}
+	if o.trace != "" {
+		id, err := ident.Parse(o.trace)
+		if err == nil && id.Trace == "" {
+			err = fmt.Errorf("%q is no trace ID", o.trace)
+		}
+		if err != nil {
+			return q, usage(fmt.Errorf("--trace: %w", err), "give up to 32 hexadecimal digits, or a traceparent; obs trace takes request IDs too")
+		}
+		q.Trace = id.Trace
+	}
+	if o.span != "" {
+		span, ok := sources.ParseSpanID(o.span)
+		if !ok || o.trace == "" {
+			return q, usage(fmt.Errorf("--span %q is no span ID of a trace", o.span), "give up to 16 hexadecimal digits, and the trace with --trace")
+		}
+		q.Span = span
+	}
+	return q, nil
+}
+
+// checkLogs settles and refuses what the flags leave open.
+func (o *logsOptions) checkLogs(w world) error {
+	switch {
+	case !slices.Contains(logOutputs, o.output):
+		return usage(fmt.Errorf("no output %q of logs", o.output), "-o takes "+strings.Join(logOutputs, ", "))
+	case o.limit < 0:
+		return usage(fmt.Errorf("--limit %d is no number of records", o.limit), "give it as 100")
+	case o.follow && o.patterns:
+		return usage(errors.New("--follow shows records, and --patterns shows none"), "give one of them")
+	case o.follow && (o.limit > 0 || o.to != "" || o.baseline != ""):
+		return usage(errors.New("--follow goes on until it is interrupted: --limit, --to and --baseline do not go with it"), "leave them away; --timeout bounds its time")
+	case o.follow && o.output == "markdown":
+		return usage(errors.New("--follow writes no markdown"), "give -o text or -o json")
+	}
+	return o.check(w)
+}
+
+// explored is the window and the baseline that the flags name.
+func (o *logsOptions) explored(now time.Time) (correlate.Question, error) {
+	window, err := o.window(now)
+	if err != nil {
+		return correlate.Question{}, err
+	}
+	baseline, err := o.baselineOf(window, now)
+	if err != nil {
+		return correlate.Question{}, err
+	}
+	window, _ = outside(window, baseline)
+	return correlate.Question{Window: window, Baseline: baseline}, nil
+}
+
+// writeLogs writes the records or their patterns, and beside them what is to be said.
+func (o *logsOptions) writeLogs(w world, view *correlate.LogView) error {
+	form := report.LogsText
+	switch {
+	case o.output == "json":
+		form = report.LogsJSON
+	case o.output == "markdown":
+		form = report.LogsMarkdown
+	case o.patterns:
+		form = report.PatternsText
+	}
+	return errors.Join(form(w.out, view), report.LogsNotes(w.err, view))
+}
+
+// followLogs writes records as they come. That it is interrupted, or its time is up, is
+// its proper end.
+func (o *logsOptions) followLogs(ctx context.Context, explorer *correlate.Explorer, question correlate.LogQuestion, w world) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if o.timed {
+		ctx, cancel = context.WithTimeout(ctx, o.timeout)
+		defer cancel()
+	}
+	var writing error
+	err := explorer.Follow(ctx, question, func(records []correlate.Record, dropped int) {
+		if dropped > 0 {
+			_, _ = fmt.Fprintf(w.err, "obs: the server dropped %d records, which were not read fast enough\n", dropped)
+		}
+		if writing == nil {
+			if writing = writeRecords(w.out, records, o.output); writing != nil {
+				cancel()
+			}
+		}
+	})
+	switch {
+	case writing != nil:
+		return &exitError{code: exitFailed, err: fmt.Errorf("writing the records: %w", writing)}
+	case err != nil:
+		return followExit(err)
+	}
+	return nil
+}
+
+// writeRecords writes records that came together at once, so that a reader sees them all.
+func writeRecords(out io.Writer, records []correlate.Record, form string) error {
+	var b bytes.Buffer
+	for i := range records {
+		if form == "json" {
+			if err := report.RecordJSON(&b, &records[i]); err != nil {
+				return err
+			}
+			continue
+		}
+		b.WriteString(report.RecordLine(&records[i]) + "\n")
+	}
+	_, err := out.Write(b.Bytes())
+	return err
+}
+
+// followExit is the exit of following that ended by itself.
+func followExit(err error) error {
+	exit := &exitError{code: exitFailed, err: err, hint: hintOf(err)}
+	unknown := (*correlate.NoSuchServiceError)(nil)
+	switch {
+	case errors.As(err, &unknown):
+		exit.code, exit.hint = exitNotFound, unknown.Hint
+	case errors.Is(err, sources.ErrRefused):
+		exit.code = exitRefused
+	case errors.Is(err, sources.ErrTimeout):
+		exit.code = exitTimeout
+	}
+	return exit
+}
+
+// logsExit is the exit status of a log view. That there are more records than --limit
+// says is what was asked for.
+func (o *logsOptions) logsExit(ctx context.Context, view *correlate.LogView) error {
+	c := &correlate.Case{Missing: view.Missing, Queries: view.Queries, Interrupted: ctx.Err() != nil}
+	if err := brokenExit(c); err != nil {
+		return err
+	}
+	nothing := len(view.Records) == 0 && len(view.Patterns) == 0
+	limited := o.limit > 0 && len(view.Records) == o.limit && (!o.patterns || view.Sampled == 1)
+	switch {
+	case nothing && !c.Failed():
+		return &exitError{code: exitNotFound}
+	case c.Failed(), c.Partial() && !limited:
+		return &exitError{code: exitPartial}
+	}
+	return nil
+}

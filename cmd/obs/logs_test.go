@@ -1,0 +1,216 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"obs/correlate"
+	"obs/sources"
+	"obs/sources/sandbox/shop"
+)
+
+// openedShop is the demo's shop in the latency incident, with its Loki's address.
+func openedShop(t *testing.T, speed float64) (running *runningShop, loki string) {
+	t.Helper()
+	scenario, err := shop.Find("latency")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if running, err = openShop(t.Context(), scenario, &demoOptions{seed: 1, speed: speed}, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(running.close)
+	return running, running.server.LokiURL
+}
+
+func TestLogsOfTheShop(t *testing.T) {
+	running, loki := openedShop(t, 1)
+	from, to := rfc(running.question.Window.From), rfc(running.question.Window.To)
+	ask := func(args ...string) ended {
+		t.Helper()
+		return runAt(t.Context(), time.Now(), append([]string{"logs", "--loki-url", loki, "--from", from, "--to", to}, args...)...)
+	}
+	for _, test := range []struct {
+		name   string
+		args   []string
+		status int
+		stdout string // a regular expression that it matches
+		stderr string
+	}{
+		{"the newest of a service", []string{"--service", "payment", "--limit", "3"}, exitOK, `^(\S+Z [A-Z]+ +payment +\S.*\n){3}$`, `more records than the newest 3,`},
+		{"more than are shown", []string{"--service", "payment"}, exitPartial, `^(\S+Z [A-Z]+ +payment +\S.*\n){1000}$`, `more records than the newest 1000,`},
+		{"a query", []string{`{service_name="payment"} |= "charge failed"`}, exitOK, `^(.* charge failed.*\n)+$`, `^$`},
+		{"a query with a comment", []string{`{service_name="payment"} |= "charge failed" # what fails`, "--patterns"}, exitOK, `(?m)^new +\d+ +0 warn +payment +charge failed`, `^$`},
+		{"patterns", []string{"--service", "payment", "--patterns"}, exitOK, `^change +now +before severity service +pattern\nnew +\d+ +0 warn +payment +charge failed`, `^$`},
+		{"patterns of a sample", []string{`{service_name=~".+"}`, "--patterns"}, exitPartial, `(?m)^new +\d+ +0 warn +payment +charge failed`, `the patterns are made of \d+ of some \d+ lines \([0-9.]+ %\)`},
+		{"patterns as JSON", []string{"--service", "payment", "--patterns", "-o", "json", "--limit", "1"}, exitOK, `"change": "new"`, `.`},
+		{"wrong LogQL", []string{`{service_name="payment"`}, exitFailed, `^$`, `(?s)did not accept the query \(HTTP 400\): parse error at line 1.*→ a LogQL query begins with`},
+		{"a wrong expression", []string{`{service_name="payment"} |~ "("`}, exitFailed, `^$`, `HTTP 400`},
+		{"a query that counts", []string{`count_over_time({service_name="payment"}[5m])`}, exitFailed, `^$`, `(?s)this query counts or measures.*→ give the part that selects the lines`},
+		{"patterns of a query that counts", []string{`count_over_time({service_name="payment"}[5m])`, "--patterns"}, exitFailed, `^$`, `→ give the part that selects the lines`},
+		{"text that is no LogQL", []string{"charge failed"}, exitFailed, `^$`, `parse error`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			got := ask(test.args...)
+			if got.status != test.status || !regexp.MustCompile(test.stdout).MatchString(got.stdout) || !regexp.MustCompile(test.stderr).MatchString(got.stderr) {
+				t.Errorf("status %d, want %d\n%.2000s\n%s", got.status, test.status, got.stdout, got.stderr)
+			}
+		})
+	}
+	// A failed write is no success.
+	w := nowhere(failingWriter{}, io.Discard)
+	if status := run([]string{"logs", "--loki-url", loki, "--service", "payment"}, w); status != exitFailed {
+		t.Errorf("status %d of a full disk", status)
+	}
+}
+
+type failingWriter struct{}
+
+func (failingWriter) Write([]byte) (int, error) { return 0, errors.New("the disk is full") }
+
+// Records that come are shown as they come, until a signal ends it as it is meant to end.
+func TestLogsFollow(t *testing.T) {
+	_, loki := openedShop(t, 20)
+	for _, test := range []struct {
+		name string
+		args []string
+		line string
+	}{
+		{"text", []string{"--service", "payment"}, `^\S+Z [A-Z]+ +payment +\S`},
+		{"json", []string{`{service_name=~".+"}`, "-o", "json"}, `^\{"time":"20.*"line":".*\}$`},
+		{"from a time on", []string{"--service", "payment", "--since", "10m"}, `payment`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var stderr bytes.Buffer
+			program := exec.CommandContext(t.Context(), "obs", append([]string{"logs", "--follow", "--loki-url", loki}, test.args...)...)
+			program.Stderr = &stderr
+			out, err := program.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := program.Start(); err != nil {
+				t.Fatal(err)
+			}
+			lines := bufio.NewScanner(out)
+			for range 3 {
+				if !lines.Scan() || !regexp.MustCompile(test.line).MatchString(lines.Text()) {
+					t.Errorf("%q, %s", lines.Text(), stderr.String())
+				}
+				var r correlate.Record
+				if err := json.Unmarshal(lines.Bytes(), &r); strings.HasPrefix(lines.Text(), "{") && (err != nil || r.Service == "" || r.Time.IsZero()) {
+					t.Errorf("%s: %+v, %v", lines.Text(), r, err)
+				}
+			}
+			if err := program.Process.Signal(os.Interrupt); err != nil {
+				t.Error(err)
+			}
+			_, _ = io.Copy(io.Discard, out)
+			if err := program.Wait(); err != nil || stderr.Len() > 0 {
+				t.Errorf("it ended with %v, and said %q", err, stderr.String())
+			}
+		})
+	}
+}
+
+func TestLogsFollowEnds(t *testing.T) {
+	_, loki := openedShop(t, 1)
+	for _, test := range []struct {
+		name   string
+		args   []string
+		status int
+		stderr string
+	}{
+		{"its time is up", []string{"--service", "payment", "--timeout", "200ms"}, exitOK, `^$`},
+		{"of a trace that nobody logs", []string{"--trace", "4bf92f3577b34da6a3ce929d0e0e4736", "--timeout", "200ms"}, exitOK, `^$`},
+		{"a wrong query", []string{`{service_name="payment"`}, exitFailed, `HTTP 400.*\n.*→ a LogQL query begins`},
+		{"a query that counts", []string{`rate({service_name="payment"}[1m])`}, exitFailed, `did not accept the query`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			got := runAt(t.Context(), time.Now(), append([]string{"logs", "--follow", "--loki-url", loki}, test.args...)...)
+			if got.status != test.status || got.stdout != "" || !regexp.MustCompile(test.stderr).MatchString(got.stderr) {
+				t.Errorf("status %d, want %d: %q, %q", got.status, test.status, got.stdout, got.stderr)
+			}
+		})
+	}
+}
+
+// What the server drops is said, and a writer that fails ends it.
+func TestFollowLogsSaysAndFails(t *testing.T) {
+	records := []sources.Record{{Time: noon, Stream: sources.Labels{"app": "shop"}, Line: "it"}}
+	for _, test := range []struct {
+		name   string
+		out    io.Writer
+		status int
+		said   string
+	}{
+		{"dropped", &bytes.Buffer{}, exitOK, "obs: the server dropped 7 records, which were not read fast enough\n"},
+		{"a full disk", failingWriter{}, exitFailed, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var said bytes.Buffer
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			logs := scriptedTail{do: func(each func([]sources.Record, int)) {
+				if test.said != "" {
+					each(nil, 7)
+					each(records, 0)
+					cancel()
+					return
+				}
+				each(records, 0)
+			}}
+			explorer := correlate.NewExplorer(sources.Set{Logs: logs}, correlate.Question{})
+			o := &logsOptions{}
+			err := o.followLogs(ctx, explorer, correlate.LogQuestion{Query: "{}"}, nowhere(test.out, &said))
+			var exit *exitError
+			if errors.As(err, &exit) != (test.status != exitOK) || (exit != nil && exit.code != test.status) || said.String() != test.said {
+				t.Errorf("%v, %q", err, said.String())
+			}
+			if b, ok := test.out.(*bytes.Buffer); ok && b.String() != "2026-11-21T12:00:00.000Z -     shop         it\n" {
+				t.Errorf("wrote %q", b)
+			}
+		})
+	}
+}
+
+// scriptedTail is logs that can be followed, and nothing else.
+type scriptedTail struct {
+	sources.Logs
+	do func(each func([]sources.Record, int))
+}
+
+// Follow implements sources.Logs.
+func (s scriptedTail) Follow(ctx context.Context, _ string, _ time.Time, each func([]sources.Record, int)) error {
+	s.do(each)
+	<-ctx.Done()
+	return nil
+}
+
+func TestLogsInterrupted(t *testing.T) {
+	address, asked := silent(t)
+	program := exec.CommandContext(t.Context(), "obs", "logs", "--service", "payment", "--loki-url", address)
+	var stderr bytes.Buffer
+	program.Stderr = &stderr
+	if err := program.Start(); err != nil {
+		t.Fatal(err)
+	}
+	<-asked
+	if err := program.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Error(err)
+	}
+	var exit *exec.ExitError
+	if err := program.Wait(); !errors.As(err, &exit) || exit.ExitCode() != exitTimeout || !strings.Contains(stderr.String(), "interrupted") {
+		t.Errorf("it ended with %v, and said %q", err, stderr.String())
+	}
+}

@@ -1,0 +1,150 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"obs/correlate"
+	"obs/correlate/report"
+	"obs/sources"
+)
+
+var errNoMetrics = errors.New("prometheus is not configured, and nothing else knows rates and alerts")
+
+const noMetricsHint = "set PROMETHEUS_URL, or give --prometheus-url"
+
+type servicesOptions struct {
+	common
+	windowFlags
+	by       string
+	services []string
+}
+
+// groupings are the values of --by.
+var groupings = []string{string(correlate.PerService), string(correlate.PerEndpoint), string(correlate.PerInstance)}
+
+func newServices(w world) *cobra.Command {
+	o := &servicesOptions{}
+	cmd := &cobra.Command{
+		Use:   "services",
+		Short: "List the services: rate, errors, durations and saturation, against the baseline",
+		Long: `services lists every service that the metrics know, or its endpoints, or its instances: how
+many requests it gets, how many fail, how long they take, and what it uses most of what it
+has, each in the window and against the baseline. What departs for the worse comes first.`,
+		Example: `  obs services
+  obs services --since 1h --baseline 24h
+  obs services --by endpoints --service checkout
+  obs services --by instances -o json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return runServices(cmd.Context(), o, w) },
+	}
+	o.tableFlags(cmd)
+	o.windowFlags.flags(cmd, true)
+	cmd.Flags().StringVar(&o.by, "by", groupings[0], "what to list: "+strings.Join(groupings, ", "))
+	cmd.Flags().StringArrayVar(&o.services, "service", nil, "look only at this service; may be repeated")
+	_ = cmd.RegisterFlagCompletionFunc("by", cobra.FixedCompletions(groupings, cobra.ShellCompDirectiveNoFileComp))
+	return cmd
+}
+
+func runServices(ctx context.Context, o *servicesOptions, w world) error {
+	if err := o.checkTable(w); err != nil {
+		return err
+	}
+	if !slices.Contains(groupings, o.by) {
+		return usage(fmt.Errorf("no grouping %q", o.by), "--by takes "+strings.Join(groupings, ", "))
+	}
+	now := w.now()
+	window, err := o.window(now)
+	if err != nil {
+		return err
+	}
+	baseline, err := o.baselineOf(window, now)
+	if err != nil {
+		return err
+	}
+	window, cut := outside(window, baseline)
+	if cut {
+		_, _ = fmt.Fprintf(w.err, "obs: the baseline reaches into the window, which therefore begins where the baseline ends, at %s\n", stamp(window.From))
+	}
+	set, err := o.openMetrics(w)
+	if err != nil {
+		return err
+	}
+	defer set.Close()
+	ctx, cancel := context.WithTimeout(ctx, o.timeout)
+	defer cancel()
+	explorer := correlate.NewExplorer(set, correlate.Question{Window: window, Baseline: baseline, Services: o.services})
+	found := explorer.Services(ctx, correlate.Grouping(o.by))
+	if err := writeServices(w.out, found, o.output); err != nil {
+		return &exitError{code: exitFailed, err: fmt.Errorf("writing the table: %w", err)}
+	}
+	outcome := &correlate.Case{Missing: found.Missing, Queries: found.Queries, Interrupted: ctx.Err() != nil}
+	return o.tableExit(w, outcome, len(found.Services) == 0)
+}
+
+func writeServices(out io.Writer, t *correlate.ServiceTable, form string) error {
+	switch form {
+	case "json":
+		return report.ServicesJSON(out, t)
+	case "markdown":
+		return report.ServicesMarkdown(out, t)
+	}
+	return report.ServicesText(out, t)
+}
+
+// tableFlags are the common ones, but for those of a case.
+func (c *common) tableFlags(cmd *cobra.Command) {
+	c.flags(cmd)
+	for _, name := range []string{"save", "no-color"} {
+		_ = cmd.Flags().MarkHidden(name) // a table is no case, and has no colour
+	}
+	output := cmd.Flags().Lookup("output")
+	output.Usage = "text, json or markdown (default text)"
+}
+
+// checkTable settles what the flags leave open: a table has no screen of its own.
+func (c *common) checkTable(w world) error {
+	switch {
+	case c.output == "tui":
+		return usage(errors.New("-o tui is not for this command"), "-o takes text, json, markdown")
+	case c.save != "":
+		return usage(errors.New("--save is for cases, which this is none"), "write -o json to a file")
+	case c.output == "":
+		c.output = "text"
+	}
+	return c.check(w)
+}
+
+// openMetrics opens the sources for a command that only Prometheus has an answer for.
+func (c *common) openMetrics(w world) (sources.Set, error) {
+	set, err := c.open(w)
+	if err == nil && set.Metrics == nil {
+		set.Close()
+		return set, usage(errNoMetrics, noMetricsHint)
+	}
+	return set, err
+}
+
+// tableExit tells a person what is missing where the result does not show it, and is the
+// exit status of a table.
+func (c *common) tableExit(w world, outcome *correlate.Case, nothing bool) error {
+	if err := sayMissing(w.err, outcome, c.output); err != nil {
+		return &exitError{code: exitFailed, err: err}
+	}
+	if err := brokenExit(outcome); err != nil {
+		return err
+	}
+	switch {
+	case outcome.Partial():
+		return &exitError{code: exitPartial}
+	case nothing:
+		return &exitError{code: exitNotFound}
+	}
+	return nil
+}

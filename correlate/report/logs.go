@@ -1,0 +1,172 @@
+package report
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"obs/correlate"
+	"obs/sources"
+)
+
+// recordTime is a moment as a line of log records begins with it. The same width
+// everywhere, so that lines sort by it.
+const recordTime = "2006-01-02T15:04:05.000Z"
+
+// Columns of log records. A severity that is longer, and a service, are written out: a
+// line is for programs too.
+const (
+	severityWidth = 5
+	serviceWidth  = 12
+)
+
+// RecordLine is a record in one line, without the end of it: time, severity and service,
+// a dash where it has none, and what it says.
+func RecordLine(r *correlate.Record) string {
+	severity, service := orDash(strings.ToUpper(r.Severity)), orDash(r.Service)
+	line := fmt.Sprintf("%s %s %s %s", r.Time.UTC().Format(recordTime), widen(severity, severityWidth), widen(service, serviceWidth),
+		sources.Printable(Message(r.Line)))
+	return strings.TrimRight(line, " ")
+}
+
+func orDash(s string) string {
+	if strings.TrimSpace(s) == "" {
+		return "-"
+	}
+	return sources.Printable(s)
+}
+
+// widen fills text up to a width, and leaves longer text whole.
+func widen(s string, width int) string { return s + strings.Repeat(" ", max(0, width-cells(s))) }
+
+// LogsText writes the records of a view, one a line, and nothing else.
+func LogsText(w io.Writer, v *correlate.LogView) error {
+	var b strings.Builder
+	for i := range v.Records {
+		b.WriteString(RecordLine(&v.Records[i]) + "\n")
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// Columns of the patterns. A change is as wide as "vanished", a count as 9999999.
+const (
+	changeWidth     = 8
+	countWidth      = 7
+	patternSeverity = 8
+	patternService  = 20
+)
+
+// PatternsText writes the patterns of a view as a table, one a line below a title.
+func PatternsText(w io.Writer, v *correlate.LogView) error {
+	p := &page{}
+	row := func(change, now, before, severity, service, pattern string) {
+		p.line("%s %s %s %s %s %s", widen(orDash(change), changeWidth), fmt.Sprintf("%*s", countWidth, now), fmt.Sprintf("%*s", countWidth, before),
+			widen(orDash(severity), patternSeverity), widen(orDash(service), patternService), pattern)
+	}
+	if len(v.Patterns) > 0 {
+		row("change", "now", "before", "severity", "service", "pattern")
+	}
+	for _, t := range v.Patterns {
+		row(t.Change, strconv.Itoa(t.WindowCount), strconv.Itoa(t.BaselineCount), t.Severity, t.Service, t.Pattern)
+	}
+	return p.writeTo(w)
+}
+
+// LogsNotes writes what a person should know beside the records: where nothing was found,
+// what was searched, and what to try next; and what is missing.
+func LogsNotes(w io.Writer, v *correlate.LogView) error {
+	p := &page{}
+	c := caseOf(v)
+	if c.Answered() && len(v.Records) == 0 && len(v.Patterns) == 0 {
+		p.line("%s", nothingTitle)
+		shown, more := fruitless(c)
+		for _, q := range shown {
+			p.line("  %-10s %-8s %s   in %s", string(q.Backend), q.Status, q.Query, searched(&q))
+		}
+		if more > 0 {
+			p.line("  … and %d more questions, which -o json lists", more)
+		}
+		p.line("%s", noLogsAdvice)
+	}
+	for _, m := range v.Missing {
+		p.line("obs: %s: %s", missingName(m), m.Reason)
+		if m.Hint != "" {
+			p.line("  → %s", m.Hint)
+		}
+	}
+	return p.writeTo(w)
+}
+
+const noLogsAdvice = "A longer window (--since) may have it, or another name; its logs may not be in this Loki, or belong to another tenant."
+
+// caseOf is a case with what a view has in common with one.
+func caseOf(v *correlate.LogView) *correlate.Case {
+	return &correlate.Case{Window: v.Window, Records: v.Records, Missing: v.Missing, Queries: v.Queries}
+}
+
+// LogsJSON writes a view as one indented JSON object, safe on a terminal as JSON is.
+func LogsJSON(w io.Writer, v *correlate.LogView) error { return writeJSON(w, v) }
+
+// RecordJSON writes a record as one line of JSON, safe on a terminal as JSON is.
+func RecordJSON(w io.Writer, r *correlate.Record) error {
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(r); err != nil {
+		return err
+	}
+	_, err := w.Write(inert(b.Bytes()))
+	return err
+}
+
+// LogsMarkdown writes a view for a ticket.
+func LogsMarkdown(w io.Writer, v *correlate.LogView) error {
+	p := &page{}
+	c := caseOf(v)
+	p.line("# Logs: %s", counted(len(v.Records), "record"))
+	p.blank()
+	p.line("- window: %s", v.Window.String())
+	if v.Query != "" {
+		p.line("- %s", source(&correlate.Evidence{Backend: sources.Loki, Query: v.Query, URL: v.URL}))
+	}
+	p.blank()
+	if len(v.Patterns) > 0 {
+		p.line("## Patterns")
+		p.blank()
+		p.line("| change | now | before | severity | service | pattern |")
+		p.line("| --- | ---: | ---: | --- | --- | --- |")
+		for _, t := range v.Patterns {
+			p.line("| %s | %d | %d | %s | %s | %s |", escape(t.Change), t.WindowCount, t.BaselineCount, escape(t.Severity), escape(t.Service), escape(t.Pattern))
+		}
+		p.blank()
+	}
+	if len(v.Records) > 0 {
+		p.line("## Records")
+		p.blank()
+		drawn := &page{}
+		for i := range v.Records {
+			drawn.line("%s", RecordLine(&v.Records[i]))
+		}
+		fenced(p, drawn)
+	}
+	if c.Answered() && len(v.Records) == 0 && len(v.Patterns) == 0 {
+		p.line("%s", nothingTitle)
+		p.blank()
+		shown, more := fruitless(c)
+		for _, q := range shown {
+			p.line("- %s, %s: %s in %s", opening(string(q.Backend)), escape(q.Status), code(q.Query), searched(&q))
+		}
+		if more > 0 {
+			p.line("- and %d more questions, which -o json lists", more)
+		}
+		p.blank()
+		p.line("%s", noLogsAdvice)
+		p.blank()
+	}
+	markdownTail(p, v.Missing, v.Queries)
+	return p.writeTo(w)
+}
