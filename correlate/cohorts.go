@@ -44,8 +44,10 @@ func (w *walk) keepCohorts(ctx context.Context, primary *measured, chosen *spans
 		var err error
 		switch {
 		case primary.question.Signal == survey.Errors && w.failure != nil && w.spare():
-			found, err = w.searchOthers(ctx, w.failure.service, primary.operation, w.trees.slow)
-			normal = found
+			normal, err = w.searchOthers(ctx, w.failure.service, primary.operation, w.trees.slow, w.question.Window)
+			if err == nil && len(normal) < leastSlow && w.spare() { // all of them fail now
+				normal, err = w.searchOthers(ctx, w.failure.service, primary.operation, w.trees.slow, w.question.Baseline)
+			}
 		case primary.question.Signal == survey.Latency:
 			cut = threshold(primary)
 			if primary.question.Exact && w.lastSearch.Service != "" && w.spare() {
@@ -65,19 +67,50 @@ func (w *walk) keepCohorts(ctx context.Context, primary *measured, chosen *spans
 	if len(w.shares) > 0 {
 		c.Work = sharesOf(spans.Compare(w.trees.slow, normal))
 	}
+	c.nameBy(w.suspected())
 	if w.lastSearch.Service != "" {
 		c.Query, c.URL = w.lastSearch.String(), w.set.Traces.SearchLink(w.lastSearch)
 	}
 	w.found.Cohorts = c
 }
 
+// suspected is the service where most of the extra time is, or where requests begin to
+// fail; none where neither is known.
+func (w *walk) suspected() string {
+	switch {
+	case len(w.shares) > 0:
+		return w.shares[0].Key.Service
+	case w.failure != nil:
+		return w.failure.origin.Service
+	}
+	return ""
+}
+
+// nameBy calls a difference that shows in several services by the one that is suspected:
+// the same traces have all of it, and there it says most.
+func (c *Cohorts) nameBy(service string) {
+	for i := range c.Differences {
+		d := &c.Differences[i]
+		if service == "" || d.Service == service || len(d.Attributes) != 1 || d.SlowMedian != nil {
+			continue
+		}
+		for j, also := range d.Also {
+			if also.Service == service && also.Value != "" {
+				d.Also[j] = Condition{Key: d.Attributes[0].Key, Value: d.Attributes[0].Value, Service: d.Service}
+				d.Attributes[0], d.Service = sources.Attribute{Key: also.Key, Value: also.Value}, service
+				break
+			}
+		}
+	}
+}
+
 // spare reports whether one more query keeps the triage within some 40: up to ten follow,
 // for failing requests and for records.
 func (w *walk) spare() bool { return len(w.set.Ledger.Queries()) < 30 }
 
-// searchOthers fetches traces of the window in which the service did not fail, of the
-// requests that fail most.
-func (w *walk) searchOthers(ctx context.Context, service, operation string, failing []*spans.Tree) ([]*spans.Tree, error) {
+// searchOthers fetches traces in which the service did not fail, of the requests that
+// fail most.
+func (w *walk) searchOthers(ctx context.Context, service, operation string, failing []*spans.Tree, in sources.Window) ([]*spans.Tree, error) {
 	if operation == "" {
 		operation = mostOften(failing, func(t *spans.Tree) *sources.Span {
 			i := slices.IndexFunc(t.Trace.Spans, func(s sources.Span) bool {
@@ -90,7 +123,7 @@ func (w *walk) searchOthers(ctx context.Context, service, operation string, fail
 		})
 	}
 	// As many again as are wanted, since some of them fail.
-	query := sources.TraceQuery{Service: service, Operation: operation, Window: w.question.Window, Limit: 2 * cohortSize}
+	query := sources.TraceQuery{Service: service, Operation: operation, Window: in, Limit: 2 * cohortSize}
 	trees, err := w.searchTrees(ctx, query)
 	trees = sameEntry(slices.DeleteFunc(trees, func(t *spans.Tree) bool { return failsIn(t, service) }), failing)
 	return trees[:min(len(trees), cohortSize)], err
@@ -244,9 +277,11 @@ func differenceOf(d attributes.Difference) Difference {
 		}
 	}
 	for _, c := range d.Also {
-		if !slices.Contains(kept.Also, c.Key) {
-			kept.Also = append(kept.Also, c.Key)
+		also := Condition{Key: c.Key, Value: c.Value}
+		if !c.AnyService {
+			also.Service = c.Service
 		}
+		kept.Also = append(kept.Also, also)
 	}
 	if d.Numeric {
 		kept.SlowMedian, kept.NormalMedian = &d.Slow.Median, &d.Normal.Median
@@ -427,8 +462,13 @@ func (s *cohortSearch) failing(ctx context.Context) (err error) {
 		return nil
 	}
 	s.query = s.walk.failure.query
-	s.good, err = s.walk.searchOthers(ctx, s.service, errors.operation, s.bad)
-	return err
+	for _, in := range []sources.Window{s.walk.question.Window, s.walk.question.Baseline} {
+		s.good, err = s.walk.searchOthers(ctx, s.service, errors.operation, s.bad, in)
+		if err != nil || len(s.good) >= leastSlow {
+			return err
+		}
+	}
+	return nil // all of them fail, and no others are stored
 }
 
 // recent holds the window against the baseline.

@@ -121,16 +121,16 @@ func TestTheShopWithACanary(t *testing.T) {
 	failing := x.Traces(t.Context(), correlate.Subject{Service: "session", Signal: "errors"})
 	first := firstCause(failing)
 	if first == nil || !slices.ContainsFunc(append(first.Attributes, asAttributes(first.Also)...), func(a sources.Attribute) bool {
-		return a.Value == "1.9.0" || a.Key == "service.version"
+		return a.Key == "service.version" && a.Value == "1.9.0"
 	}) {
 		t.Errorf("%d failing, %d others, differences %+v, missing %+v", len(failing.Slow), len(failing.Normal), failing.Differences, failing.Missing)
 	}
 }
 
-func asAttributes(keys []string) []sources.Attribute {
-	all := make([]sources.Attribute, len(keys))
-	for i, key := range keys {
-		all[i].Key = key
+func asAttributes(all []correlate.Condition) []sources.Attribute {
+	attributes := make([]sources.Attribute, len(all))
+	for i, c := range all {
+		attributes[i] = sources.Attribute{Key: c.Key, Value: c.Value}
 	}
-	return all
+	return attributes
 }

@@ -192,7 +192,7 @@ type TraceSummary struct {
 type Difference struct {
 	Attributes  []sources.Attribute `json:"attributes"`
 	Service     string              `json:"service,omitempty"` // whose spans have it, where it is one's
-	Also        []string            `json:"also,omitempty"`    // keys that hold in the same traces
+	Also        []Condition         `json:"also,omitempty"`    // that hold in the same traces
 	Slow        int                 `json:"slow_count"`
 	SlowShare   float64             `json:"slow_share"`
 	Normal      int                 `json:"normal_count"`
@@ -202,6 +202,13 @@ type Difference struct {
 	// SlowMedian and NormalMedian stand for the values of a number.
 	SlowMedian   *float64 `json:"slow_median,omitempty"`
 	NormalMedian *float64 `json:"normal_median,omitempty"`
+}
+
+// Condition is an attribute of the spans of one service, or of any where none is named.
+type Condition struct {
+	Key     string `json:"key"`
+	Value   string `json:"value,omitempty"` // any when empty
+	Service string `json:"service,omitempty"`
 }
 
 // WorkShare is how much one kind of work holds requests up.
@@ -222,7 +229,7 @@ type LogQuestion struct {
 	Service string
 	Query   string // LogQL
 	Window  sources.Window
-	Limit   int // of records; a default where 0
+	Limit   int // of records; a default where 0, none at all where negative
 	// Patterns asks for the templates of the lines too, against the baseline.
 	Patterns bool
 }

@@ -62,9 +62,9 @@ func (c *caseScreen) collect() {
 		return
 	}
 	c.addSuspects()
+	c.addMissing()
 	c.addHops()
 	c.addFindings()
-	c.addMissing()
 	c.addQueries()
 	if c.needle != "" {
 		c.entries = slices.DeleteFunc(c.entries, func(e entry) bool {

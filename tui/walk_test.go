@@ -86,13 +86,19 @@ func TestTheWalkOfEachScenario(t *testing.T) {
 			first := d.found.Anomalies[0]
 			d.press("enter")
 			d.on(onMetric)
-			d.shows("› "+first.Service, "since "+correlate.Clock(first.Onset))
+			d.shows("› "+first.Service, "since ", "onset ")
 			d.press("enter")
 			d.on(onTraces)
 			if d.found.Trace == nil {
 				return // what failed left no trace: the screen says so
 			}
-			d.shows("◆", "where the time goes")
+			d.shows("◆", "what tells them apart")
+			switch first.Signal {
+			case "errors":
+				d.shows("where they begin to fail")
+			case "latency":
+				d.shows("where the time goes")
+			}
 			d.press("enter")
 			d.on(onTrace)
 			d.shows(string(d.found.Trace.ID[:8]))
