@@ -62,6 +62,7 @@ func alertsOf(raised []sources.Alert) []Alert {
 		a.Severity, _ = r.Labels.First(alertSeverities...)
 		a.Summary, _ = r.Annotations.First(alertSummaries...)
 		a.RunbookURL, _ = r.Annotations.First(alertRunbooks...)
+		a.Query = alertQuery(r)
 		all[i] = a
 	}
 	slices.SortFunc(all, func(a, b Alert) int {
@@ -72,6 +73,17 @@ func alertsOf(raised []sources.Alert) []Alert {
 		)
 	})
 	return all
+}
+
+// alertQuery is the series that Prometheus keeps of an alert while it is pending or firing.
+func alertQuery(r sources.Alert) string {
+	only := sources.Selector{{Name: "alertname", Op: sources.Equal, Value: r.Name}}
+	for _, name := range slices.Sorted(maps.Keys(r.Labels)) {
+		if name != "alertname" {
+			only = append(only, sources.Matcher{Name: name, Op: sources.Equal, Value: r.Labels[name]})
+		}
+	}
+	return sources.MetricSelector("ALERTS", only)
 }
 
 // Unanswered reports whether the alerts could not be read.

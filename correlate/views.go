@@ -94,6 +94,7 @@ type Alert struct {
 	Labels      sources.Labels `json:"labels,omitempty"`
 	Annotations sources.Labels `json:"annotations,omitempty"`
 	Value       float64        `json:"value"`
+	Query       string         `json:"query"` // that shows it, as Prometheus keeps it
 }
 
 // MetricView is one metric of a subject over baseline and window.

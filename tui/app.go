@@ -566,17 +566,25 @@ func (a *app) look() {
 			last[q.Backend] = q.Status
 		}
 	}
-	parts := []string{}
+	failing, known := "", 0
 	for _, b := range []sources.Backend{sources.Prometheus, sources.Jaeger, sources.Loki} {
-		switch last[b] {
-		case "":
-		case sources.QueryFailed:
-			parts = append(parts, string(b)+" ✖")
-		default:
-			parts = append(parts, string(b)+" ✔")
+		if last[b] != "" {
+			known++
+		}
+		if last[b] == sources.QueryFailed {
+			failing += " " + string(b) + " ✖"
 		}
 	}
-	a.backends = fmt.Sprintf("%s  %d queries", strings.Join(parts, " "), len(queries))
+	text := "no backend has answered yet"
+	switch {
+	case failing != "":
+		text = strings.TrimSpace(failing)
+	case known == 1:
+		text = "1 backend ✔"
+	case known > 1:
+		text = fmt.Sprintf("%d backends ✔", known)
+	}
+	a.backends = fmt.Sprintf("%s  %d queries", text, len(queries))
 }
 
 // crumbs is the way that led here.
@@ -628,8 +636,12 @@ func (a *app) footer() string {
 
 func clockSpan(w sources.Window) string {
 	from, to := w.From.UTC(), w.To.UTC()
+	clock := "15:04"
+	if w.Duration() < 10*time.Minute {
+		clock = "15:04:05"
+	}
 	if from.Format(time.DateOnly) == to.Format(time.DateOnly) {
-		return from.Format("15:04:05") + "–" + to.Format("15:04:05")
+		return from.Format(clock) + "–" + to.Format(clock)
 	}
 	return from.Format("01-02 15:04") + "–" + to.Format("01-02 15:04")
 }

@@ -65,7 +65,7 @@ func madeServices(by correlate.Grouping) *correlate.ServiceTable {
 		t.Services = append(t.Services, row)
 	}
 	t.Alerts = []correlate.Alert{
-		{Name: "SlowRequests", State: "firing", Service: "checkout", Severity: "page", Since: noon.Add(10 * time.Minute), Summary: "p95 of checkout is 4 s"},
+		{Name: "SlowRequests", State: "firing", Service: "checkout", Severity: "page", Since: noon.Add(10 * time.Minute), Summary: "p95 of checkout is 4 s", Query: `ALERTS{alertname="SlowRequests"}`},
 		{Name: "DiskWillFill", State: "pending", Severity: "ticket", Since: noon.Add(12 * time.Minute), Summary: "in two days"},
 	}
 	return t

@@ -246,7 +246,7 @@ func (o *overview) picked() picked {
 		return picked{}
 	case o.alerts:
 		a := &o.table.Alerts[o.rows[at]]
-		return picked{text: a.Name, what: "alert's name", query: `ALERTS{alertname=` + fmt.Sprintf("%q", a.Name) + `}`, url: a.RunbookURL}
+		return picked{text: a.Name, what: "alert's name", query: a.Query, url: a.RunbookURL}
 	}
 	row := &o.table.Services[o.rows[at]]
 	p := picked{text: row.Service, what: "service's name"}
@@ -370,12 +370,15 @@ func missingLines(theme draw.Theme, m correlate.Missing, width int) []string {
 func (o *overview) drawAnswers(width, height int) []string {
 	lines := []string{o.headline(width)}
 	o.answerAt = o.answerAt[:0]
-	each := 1
-	if height >= 30 {
-		each = 2
-	}
 	const label = 17
 	for i, answer := range o.answers() {
+		each := 1
+		switch {
+		case i == o.list.at:
+			each = 4 // the whole of it, as sentences go
+		case height >= 30:
+			each = 2
+		}
 		o.answerAt = append(o.answerAt, len(lines))
 		text, style := answer.Text, o.theme.Plain
 		switch {
@@ -440,7 +443,7 @@ func (o *overview) headline(width int) string {
 func (o *overview) serviceTable() draw.Table {
 	t := draw.Table{Columns: []draw.Column{
 		{Title: " ", Priority: 20, Min: 1, Max: 1},
-		{Title: strings.ToUpper(strings.TrimSuffix(string(o.grouping), "s")), Priority: 20, Min: 10, Max: 40, Flex: true},
+		{Title: strings.ToUpper(strings.TrimSuffix(string(o.grouping), "s")), Priority: 20, Min: o.nameWidth(), Max: 48, Flex: true},
 		{Title: "RATE/s", Align: draw.Right, Priority: 12},
 		{Title: "ERRORS", Align: draw.Right, Priority: 14},
 		{Title: "P50", Align: draw.Right, Priority: 6},
@@ -458,6 +461,14 @@ func (o *overview) serviceTable() draw.Table {
 
 const trendWidth = 24
 
+// nameWidth is what names are left with before columns go.
+func (o *overview) nameWidth() int {
+	if o.grouping == correlate.PerService {
+		return 12
+	}
+	return 24
+}
+
 func (o *overview) serviceRow(row *correlate.ServiceRow) []draw.Cell {
 	level := levelOf(row.Verdict)
 	if a := o.anomalyOf(row.Service); a != nil && row.Operation == "" && row.Instance == "" {
@@ -467,7 +478,11 @@ func (o *overview) serviceRow(row *correlate.ServiceRow) []draw.Cell {
 	if row.Operation != "" {
 		name += " " + row.Operation
 	}
-	if row.Instance != "" {
+	switch {
+	case row.Instance == "":
+	case strings.Contains(row.Instance, row.Service):
+		name = row.Instance // a pod's name begins with what runs in it
+	default:
 		name += " " + row.Instance
 	}
 	if row.Gone {
@@ -495,7 +510,7 @@ func (o *overview) serviceRow(row *correlate.ServiceRow) []draw.Cell {
 	return []draw.Cell{
 		draw.Text(level.Sign(), o.theme.Level(level)), draw.Text(name, o.theme.Plain),
 		number(row.Rate), number(row.Errors), number(row.P50), number(row.P95), number(row.P99), saturation,
-		draw.Text(o.trend(row), o.theme.Dim), o.suspicion(row.Service),
+		draw.Text(o.trend(row), o.theme.Dim), o.suspicion(row),
 	}
 }
 
@@ -518,13 +533,15 @@ func (o *overview) trend(row *correlate.ServiceRow) string {
 	return draw.Sparkline(values, trendWidth)
 }
 
-func (o *overview) suspicion(service string) draw.Cell {
-	if o.found == nil {
+// suspicion is the rank and the score of a service; its endpoints and instances have none
+// of their own.
+func (o *overview) suspicion(row *correlate.ServiceRow) draw.Cell {
+	if o.found == nil || row.Operation != "" || row.Instance != "" {
 		return nil
 	}
 	for i := range o.found.Suspects {
 		s := &o.found.Suspects[i]
-		if s.Service != service {
+		if s.Service != row.Service {
 			continue
 		}
 		style := o.theme.Dim

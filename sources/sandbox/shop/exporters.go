@@ -6,6 +6,10 @@ import (
 	"obs/sources"
 )
 
+// ranBefore is how long the processes have run that were there from the beginning: else a
+// simulation would begin with the restart of everything.
+const ranBefore = 4 * 24 * time.Hour
+
 // startExporters registers what is scraped beside the services themselves.
 func (s *Shop) startExporters() {
 	s.collector = &target{labels: sources.Labels{"job": "otel-collector", "instance": "otel-collector:8889"}}
@@ -86,7 +90,11 @@ func (s *Shop) exposePod(p *pod) {
 	t.add("shop_build_info", nil, func() float64 { return 1 }, "version", p.release.version, "language", svc.language)
 	t.add("target_info", nil, func() float64 { return 1 }, "k8s_pod_name", p.name, "k8s_node_name", p.node.name,
 		"cloud_availability_zone", p.node.zone, "telemetry_sdk_language", svc.language)
-	t.add("process_start_time_seconds", nil, func() float64 { return float64(s.at2time(p.started).UnixMilli()) / 1e3 })
+	started := p.started
+	if started == 0 {
+		started = started.plus(-ranBefore) // it was there when the simulation began
+	}
+	t.add("process_start_time_seconds", nil, func() float64 { return float64(s.at2time(started).UnixMilli()) / 1e3 })
 	t.add("process_cpu_seconds_total", nil, func() float64 { return p.cpuSeconds(s.now) })
 	if svc.language == "java" {
 		t.add("jvm_memory_used_bytes", nil, func() float64 { return p.heapUsed(s.now) }, "jvm_memory_type", "heap")
