@@ -117,7 +117,7 @@ func TestSelectionOfOtherRows(t *testing.T) {
 	d.press("esc", "E", "enter")
 	d.shows("endpoints › checkout POST /checkout p95")
 	d.press("esc", "i")
-	d.shows("checkout checkout-7f9c-1", "7 instances")
+	d.shows("checkout-7f9c-1", "7 instances")
 	d.press("s", "a")
 	d.shows("SlowRequests", "firing", "p95 of checkout is 4 s", "DiskWillFill")
 	d.press("down", "enter")
