@@ -244,7 +244,7 @@ type Query struct {
 	Backend         sources.Backend `json:"backend"`
 	Query           string          `json:"query"`
 	Window          *sources.Window `json:"window,omitempty"`
-	Status          string          `json:"status"` // ok, empty, failed, or running when it was cut off
+	Status          string          `json:"status"` // ok, empty, failed, cancelled, or running when it was cut off
 	Error           string          `json:"error,omitempty"`
 	DurationSeconds float64         `json:"duration_seconds"`
 	Bytes           int64           `json:"bytes"`

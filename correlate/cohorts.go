@@ -86,8 +86,8 @@ func (w *walk) suspected() string {
 	return ""
 }
 
-// nameBy calls a difference that shows in several services by the one that is suspected:
-// the same traces have all of it, and there it says most.
+// nameBy calls an attribute that shows in several services by its value in the one that is
+// suspected: the same traces have all of them, and there it says most.
 func (c *Cohorts) nameBy(service string) {
 	for i := range c.Differences {
 		d := &c.Differences[i]
@@ -95,7 +95,7 @@ func (c *Cohorts) nameBy(service string) {
 			continue
 		}
 		for j, also := range d.Also {
-			if also.Service == service && also.Value != "" {
+			if also.Service == service && also.Key == d.Attributes[0].Key && also.Value != "" {
 				d.Also[j] = Condition{Key: d.Attributes[0].Key, Value: d.Attributes[0].Value, Service: d.Service}
 				d.Attributes[0], d.Service = sources.Attribute{Key: also.Key, Value: also.Value}, service
 				break

@@ -150,11 +150,12 @@ func (u *unfolding) logfmt(line string) bool {
 		if end < 1 || rest[end] != '=' || !isName(rest[:end]) {
 			return false
 		}
-		name, value := rest[:end], ""
-		var ok bool
-		if value, rest, ok = logfmtValue(rest[end+1:]); !ok {
+		name := rest[:end]
+		value, after, ok := logfmtValue(rest[end+1:])
+		if !ok {
 			return false
 		}
+		rest = after
 		pairs++
 		if room && !u.says(name, value) {
 			room = u.add(name, value)

@@ -2,6 +2,7 @@ package sources
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -12,7 +13,7 @@ type Query struct {
 	Backend  Backend
 	Text     string // PromQL, LogQL, or the path and parameters of a trace request
 	Window   Window // zero where the question has none
-	Status   string // running, ok, empty, or failed
+	Status   string // one of the states below
 	Error    string // why it failed
 	Started  time.Time
 	Duration time.Duration
@@ -27,6 +28,8 @@ const (
 	QueryOK      = "ok"
 	QueryEmpty   = "empty"
 	QueryFailed  = "failed"
+	// QueryCancelled is one that was not wanted any more before it was answered.
+	QueryCancelled = "cancelled"
 )
 
 // Ledger keeps every query that a run sends, and tells an observer of each as it
@@ -98,6 +101,8 @@ func (c *Call) End(records int, err error) {
 	switch {
 	case isNotFound(err):
 		q.Status = QueryEmpty
+	case errors.Is(err, context.Canceled):
+		q.Status = QueryCancelled
 	case err != nil:
 		q.Status, q.Error = QueryFailed, err.Error()
 	case records == 0:

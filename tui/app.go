@@ -134,11 +134,15 @@ func (a *app) triage() tea.Cmd {
 }
 
 // Update takes one message in. It does no work that takes time.
-func (a *app) Update(msg tea.Msg) (model tea.Model, cmd tea.Cmd) {
-	model = a // also after a panic
+func (a *app) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
+	cmd := a.guarded(msg)
+	return a, cmd
+}
+
+func (a *app) guarded(msg tea.Msg) tea.Cmd {
 	defer a.jobs.guard()
-	cmd = a.update(msg)
-	return a, tea.Batch(cmd, a.turn())
+	cmd := a.update(msg)
+	return tea.Batch(cmd, a.turn())
 }
 
 func (a *app) update(msg tea.Msg) tea.Cmd {
@@ -272,6 +276,9 @@ func (a *app) key(msg tea.KeyPressMsg) tea.Cmd {
 		return a.overlay.update(msg)
 	}
 	key := msg.String()
+	if key == "alt+esc" { // what two of them look like that come at once
+		return tea.Batch(a.back(), a.back())
+	}
 	b := at(key, a.top().place())
 	if b == nil {
 		if others := elsewhere(key); len(others) > 0 {

@@ -108,6 +108,9 @@ func TestCrumbsTellTheWay(t *testing.T) {
 	d.on(onMetric)
 	d.press("esc")
 	d.on(onOverview)
+	d.press("enter", "enter")
+	d.take(tea.KeyPressMsg{Code: tea.KeyEscape, Mod: tea.ModAlt}) // two at once
+	d.on(onOverview)
 }
 
 func TestSelectionOfOtherRows(t *testing.T) {
@@ -450,7 +453,7 @@ func TestAnyKeysAtAnySize(t *testing.T) {
 }
 
 func TestHostileNames(t *testing.T) {
-	hostile := "\x1b]0;owned\x07\x1b[2J\r\n\tx‮🙂‍👩‍👧 한글"
+	hostile := "\x1b]0;owned\x07\x1b[2J\r\n\tx\u202e🙂\u200d👩\u200d👧 한글"
 	p := madePaper()
 	p.services = func(by correlate.Grouping) *correlate.ServiceTable {
 		table := madeServices(by)

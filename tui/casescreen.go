@@ -20,7 +20,6 @@ type caseScreen struct {
 	list    list
 	wanted  string // a finding to begin at
 	lineOf  []int  // the entry that stands at each line of the body
-	drawnAt int    // width for which the entries are laid out
 }
 
 // entry is one thing on the screen, in a line or several.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/x/ansi"
@@ -129,12 +130,13 @@ func (d *driver) press(names ...string) {
 		case rest == "space":
 			key.Code, key.Text = tea.KeySpace, " "
 		case len([]rune(rest)) == 1:
-			key.Code = []rune(strings.ToLower(rest))[0]
+			key.Code, _ = utf8.DecodeRuneInString(strings.ToLower(rest))
 			if !ctrl {
 				key.Text = rest
 			}
 			if rest != strings.ToLower(rest) {
-				key.ShiftedCode, key.Mod = []rune(rest)[0], key.Mod|tea.ModShift
+				key.ShiftedCode, _ = utf8.DecodeRuneInString(rest)
+				key.Mod |= tea.ModShift
 			}
 		default:
 			d.t.Fatalf("no key %q", name)

@@ -12,7 +12,7 @@ func TestKeysAreDocumented(t *testing.T) {
 	path := filepath.Join("..", "docs", "keys.md")
 	want := documentation()
 	if f := flag.Lookup("update"); f != nil && f.Value.String() == "true" {
-		if err := os.WriteFile(path, []byte(want), 0o644); err != nil { //nolint:gosec // documentation is for all to read
+		if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -333,7 +333,7 @@ func (m *logMatch) holds(s string) bool {
 // isLike reports whether a line has the words of a pattern.
 func (m *logMatch) isLike(line string) bool {
 	for _, word := range m.words {
-		at := 0
+		var at int
 		if isASCII(word) {
 			at = indexCaseless(line, word)
 		} else {

@@ -157,7 +157,7 @@ func wrapLines(text string, first, width int) []string {
 // there are any, the second half of the line.
 func breakAt(s string, width int) (line, rest string) {
 	part := head(s, bytesOf(width))
-	end := len(part)
+	var end int
 	switch {
 	case isASCII(part) && len(part) <= width:
 		return part, s[len(part):]

@@ -388,11 +388,10 @@ func (o *overview) drawAnswers(width, height int) []string {
 		default:
 			text, style = o.spin()+" …", o.theme.Dim
 		}
-		var wrapped []string
-		if all := draw.Wrap(text, width-label-1); len(all) > each {
-			wrapped = append(all[:each-1:each-1], draw.Cut(strings.Join(all[each-1:], " "), width-label-1))
-		} else {
-			wrapped = all
+		wrapped := draw.Wrap(text, width-label-1)
+		if len(wrapped) > each {
+			wrapped[each-1] = draw.Cut(strings.Join(wrapped[each-1:], " "), width-label-1)
+			wrapped = wrapped[:each]
 		}
 		for j, line := range wrapped {
 			name, mark := "", " "

@@ -230,7 +230,7 @@ func (t *traceScreen) filter(text string) tea.Cmd {
 	switch {
 	case t.view == nil || t.view.hay == nil:
 		t.awaited = text != ""
-	case strings.ToLower(text) != t.hits.needle:
+	case !strings.EqualFold(text, t.hits.needle):
 		t.hits = t.view.seek(text, t.hits)
 		t.jumpToFirst()
 	}

@@ -83,7 +83,7 @@ func (g *traceMaker) add(depth, service int, operation string, from, took float6
 	if i%5 == 0 {
 		g.records = append(g.records, correlate.Record{
 			Time: s.Start, Service: s.Service, Severity: []string{"info", "warn", "error"}[i%3], TraceID: g.trace.ID, SpanID: s.ID, Join: correlate.BySpanID,
-			Line: fmt.Sprintf(`{"msg":"order loaded","order":"ord_%08x","took_ms":%d,"level":"info","span_id":"%s"}`, i, i%90, s.ID),
+			Line: fmt.Sprintf(`{"msg":"order loaded","order":"ord_%08x","took_ms":%d,"level":"info","span_id":%q}`, i, i%90, s.ID),
 		})
 	}
 }

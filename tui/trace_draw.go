@@ -13,8 +13,8 @@ import (
 // columns are how wide the parts of the waterfall are, in cells. The signs stand before
 // them: selected, failed, and what else is to be known of the row.
 type columns struct {
-	service, name, total, self, bar int
-	step, most                      int // of the indentation
+	service, name, total, bar int
+	step, most                int // of the indentation
 }
 
 const (
@@ -641,7 +641,7 @@ func withoutStamp(text string, r *correlate.Record) string {
 		bare := strings.Trim(word, "[]()")
 		isTime := len(bare) >= 8 && strings.Trim(bare, "0123456789-:.,/TZ+") == ""
 		isID := r.TraceID != "" && strings.Contains(word, r.TraceID.Short())
-		if !more || !(isTime || isID || (r.Severity != "" && strings.EqualFold(bare, r.Severity))) {
+		if !more || (!isTime && !isID && (r.Severity == "" || !strings.EqualFold(bare, r.Severity))) {
 			break
 		}
 		rest = strings.TrimLeft(after, " ")

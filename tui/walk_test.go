@@ -66,7 +66,7 @@ func incident(t testing.TB, server *sandbox.Server, q correlate.Question, elsewh
 
 // Enter four times goes from the anomaly to the log line, in each incident that has one.
 func TestTheWalkOfEachScenario(t *testing.T) {
-	for _, scenario := range shop.Scenarios() {
+	for _, scenario := range shop.Scenarios()[:walked] {
 		t.Run(scenario.Name, func(t *testing.T) {
 			server, q := served(t, scenario.Name)
 			d := drive(t, incident(t, server, q, nil), 120, 40)

@@ -73,7 +73,7 @@ func TestEnterFourTimesInARealTerminal(t *testing.T) {
 	press("Enter")
 	waterfall := must(term.WaitFor(ctx, "slow traces ›", "payment"))
 	press("Enter")
-	logs := must(term.WaitFor(ctx, "› logs", ">"))
+	logs := must(term.WaitFor(ctx, " logs ", "by span_id", ">"))
 	id := traceIn(waterfall)
 	if id == "" || !strings.Contains(logs, id[:8]) {
 		t.Errorf("the trace on the screen is %q; the logs are\n%s", id, logs)
@@ -89,8 +89,10 @@ func TestEnterFourTimesInARealTerminal(t *testing.T) {
 	}
 	press("y")
 	must(term.WaitFor(ctx, "copied"))
-	press("Escape", "Escape", "Escape", "Escape")
-	must(term.WaitFor(ctx, "first suspect"))
+	for _, back := range []string{"traces › ", "what tells them apart", "onset ", "first suspect"} {
+		press("Escape")
+		must(term.WaitFor(ctx, back))
+	}
 	if err := term.Resize(ctx, 50, 10); err != nil {
 		t.Fatal(err)
 	}

@@ -161,7 +161,7 @@ func Compare(slow, normal []*sources.Trace) Result {
 	found := withoutRepeats(c.significant(groups, numbers))
 	pairs, tried := c.pairs(groups)
 	result.Pairs = tried
-	result.Differences = append(found, pairs...)
+	result.Differences = slices.Concat(found, pairs)
 	slices.SortFunc(result.Differences, order)
 	return result
 }

@@ -266,7 +266,7 @@ func (s set) list() []int32 {
 // inOrder puts first by what a group is best named: what says more than a symptom, a
 // value rather than a key's presence, a name rather than an ID, and the service nearest
 // to the root. Of one attribute that several services carry only the first is kept.
-func (all *collected) inOrder(conditions []Condition) []Condition {
+func (c *collected) inOrder(conditions []Condition) []Condition {
 	rank := func(c Condition) int {
 		switch {
 		case symptom(c.Key):
@@ -281,7 +281,7 @@ func (all *collected) inOrder(conditions []Condition) []Condition {
 	slices.SortFunc(conditions, func(a, b Condition) int {
 		return cmp.Or(
 			cmp.Compare(rank(a), rank(b)),
-			cmp.Compare(all.services[a.Service].distance(), all.services[b.Service].distance()),
+			cmp.Compare(c.services[a.Service].distance(), c.services[b.Service].distance()),
 			byName(a, b),
 		)
 	})

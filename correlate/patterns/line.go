@@ -49,7 +49,8 @@ func read(line string, unwrap bool) Entry {
 	line = strings.TrimLeft(cut(line, maxLine), "\ufeff \t\r\n")
 	first, _, _ := strings.Cut(line, "\n")
 	var room [maxFields]field
-	fields, ok := room[:0], false
+	fields := room[:0]
+	var ok bool
 	if strings.HasPrefix(line, "{") {
 		fields, ok = jsonFields(fields, line, isCut)
 	} else {

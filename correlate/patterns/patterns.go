@@ -353,7 +353,7 @@ func isHeader(word string) bool {
 // isKlogDate tells the severity and the date that klog writes as one word, masked.
 func isKlogDate(word string) bool {
 	date, ok := strings.CutSuffix(word, gap)
-	return ok && len(date) == 1 && strings.Contains("IWEF", date)
+	return ok && len(date) == 1 && strings.ContainsAny(date, "IWEF")
 }
 
 // isDivider tells what stands between a header and a message: a sign by itself, or the

@@ -89,7 +89,7 @@ func (r *recent) resume() time.Time {
 func (r *recent) key(record sources.Record) uint64 {
 	var h maphash.Hash
 	h.SetSeed(r.seed)
-	number := func(n int64) { _, _ = h.Write(binary.LittleEndian.AppendUint64(nil, uint64(n))) } //nolint:gosec // the bits alone matter
+	number := func(n int64) { _, _ = h.Write(binary.LittleEndian.AppendUint64(nil, uint64(n))) }
 	text := func(s string) {
 		number(int64(len(s)))
 		_, _ = h.WriteString(s)

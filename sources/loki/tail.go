@@ -72,7 +72,7 @@ func (t *tail) run(ctx context.Context) error {
 	for failures := 1; ; failures++ {
 		err := t.connection(ctx)
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // a tail that is ended has not failed
 		}
 		if t.alive {
 			failures = 1

@@ -90,7 +90,7 @@ func (s *tailServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.mu.Lock()
-	s.asked, s.opened = append(s.asked, r.Clone(context.Background())), append(s.opened, time.Now())
+	s.asked, s.opened = append(s.asked, r.Clone(context.WithoutCancel(r.Context()))), append(s.opened, time.Now())
 	n := len(s.asked)
 	s.mu.Unlock()
 	socket, err := websocket.Accept(w, r, nil)

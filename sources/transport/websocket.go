@@ -39,7 +39,7 @@ func (c *Client) WebSocket(ctx context.Context, path string, params url.Values, 
 	}
 	for attempt := 0; ; attempt++ {
 		sources.CallFrom(ctx).AddAttempt()
-		connection, response, body, err := c.handshake(ctx, c.URL(path, params).String(), options)
+		connection, response, body, err := c.handshake(ctx, c.URL(path, params).String(), options) //nolint:bodyclose // Dial has closed it
 		if connection != nil {
 			connection.SetReadLimit(c.options.MaxBytes)
 			return connection, nil
@@ -62,7 +62,7 @@ func (c *Client) WebSocket(ctx context.Context, path string, params url.Values, 
 func (c *Client) handshake(parent context.Context, address string, options *websocket.DialOptions) (*websocket.Conn, *http.Response, []byte, error) {
 	ctx, cancel := context.WithTimeout(parent, c.options.Timeout)
 	defer cancel()
-	connection, response, err := websocket.Dial(ctx, address, options) //nolint:bodyclose // Dial closes it
+	connection, response, err := websocket.Dial(ctx, address, options)
 	switch {
 	case err == nil:
 		return connection, response, nil, nil

@@ -29,8 +29,8 @@ var walk = []step{
 	{[]string{"Enter"}, "↵ the metric that moved", []string{"onset", "exemplar"}},
 	{[]string{"Enter"}, "↵ slow traces beside normal ones", []string{"what tells them apart"}},
 	{[]string{"Enter"}, "↵ the request that shows it", []string{"traces › "}},
-	{[]string{"Enter"}, "↵ its log lines", []string{"› logs", ">"}},
-	{[]string{"Enter"}, "↵ unfolded", []string{"› logs"}},
+	{[]string{"Enter"}, "↵ its log lines", []string{"by span_id", "NOW BEFORE"}},
+	{[]string{"Enter"}, "↵ unfolded", []string{"request_id: "}},
 }
 
 // play walks through an incident in a real terminal, and writes what was seen as pictures
@@ -42,7 +42,7 @@ func play(ctx context.Context, out io.Writer, command []string) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = term.Close() }()
+	defer func() { _ = term.Close() }() //nolint:contextcheck // it closes also when the time is over
 	var frames [][]string
 	before := ""
 	for _, s := range walk {

@@ -65,13 +65,12 @@ func (c *canvas) part(x, y int) {
 	c.cells[y*c.width+x-1].r = ' '
 }
 
-// text draws text that is cut to at most width cells, and returns how wide it is.
-func (c *canvas) text(x, y int, s string, width int, pen uint8) int {
+// text draws text that is cut to at most width cells.
+func (c *canvas) text(x, y int, s string, width int, pen uint8) {
 	if x < 0 || y < 0 || y >= c.height {
-		return 0
+		return
 	}
 	s, _ = cut(s, min(width, c.width-x))
-	start := x
 	for s != "" {
 		cluster, wide := s[:1], 1
 		if s[0] >= utf8.RuneSelf || (len(s) > 1 && s[1] >= utf8.RuneSelf) {
@@ -93,7 +92,6 @@ func (c *canvas) text(x, y int, s string, width int, pen uint8) int {
 		}
 		x += wide
 	}
-	return x - start
 }
 
 // lines are the canvas as text, each line exactly as wide as the canvas.

@@ -84,9 +84,11 @@ func TestSparkline(t *testing.T) {
 		{"the highest of each part", []float64{0, 8, 0, 0, 0, 4}, 3, "█▁▅"},
 		{"fewer values than cells", []float64{0, 8}, 4, "▁▁██"},
 		{"all the same", []float64{5, 5, 5}, 3, "▁▁▁"},
+		{"hardly varying", []float64{10, 11, 10, 9}, 4, "▃▃▃▃"},
+		{"too small to halve", []float64{0, 5e-324}, 2, "▁▁"},
 		{"a gap", []float64{1, nan, 8}, 3, "▂ █"},
 		{"below 0", []float64{-8, 0, 8}, 3, "▁▅█"},
-		{"without end", []float64{1, math.Inf(1), 2}, 3, "▅██"},
+		{"without end", []float64{1, math.Inf(1), 2}, 3, "▃█▆"},
 		{"nothing", nil, 3, "   "},
 		{"no room", []float64{1}, 0, ""},
 	} {

@@ -11,7 +11,8 @@ var levels = [...]rune{'▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'}
 // Sparkline draws values, oldest first, as bars in exactly width cells. A cell shows
 // the highest of the values that fall to it, and with fewer values than cells each
 // takes several. NaN is a space. The scale begins at 0, or at the lowest value where
-// that is negative; values that are all the same are low bars.
+// that is negative, and goes up to three times the middle value at least; values that are
+// all the same are low bars.
 func Sparkline(values []float64, width int) string {
 	if width < 1 {
 		return ""
@@ -57,14 +58,14 @@ func resampled(values []float64, n int) []float64 {
 // hardly varies is a low line, and what triples stands out.
 const headroom = 3
 
-// middle is the median of the finite values.
+// middle is the median of the finite values, of an even number the lower one.
 func middle(values []float64) float64 {
 	sorted := slices.DeleteFunc(slices.Clone(values), func(v float64) bool { return !finite(v) })
 	if len(sorted) == 0 {
 		return 0
 	}
 	slices.Sort(sorted)
-	return sorted[len(sorted)/2]
+	return sorted[(len(sorted)-1)/2]
 }
 
 // bars are the levels of values on one scale.
@@ -87,6 +88,9 @@ func bars(values []float64) []rune {
 		default:
 			// Halves, since the whole range may be more than a number can hold.
 			share := (v/2 - low/2) / (high/2 - low/2)
+			if math.IsNaN(share) {
+				share = 0 // of a range too small to be halved
+			}
 			out[i] = levels[min(int(share*float64(len(levels))), len(levels)-1)]
 		}
 	}
