@@ -11,8 +11,11 @@ import (
 	"sync"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/x/exp/teatest/v2"
+	"go.uber.org/goleak"
 
 	"obs/correlate"
 )
@@ -354,4 +357,50 @@ func TestTerminalGone(t *testing.T) {
 	if begun != over {
 		t.Error("the work goes on")
 	}
+}
+
+// The whole program by keys against the shop, as teatest runs it.
+func TestTheProgramByKeys(t *testing.T) {
+	server, q := served(t, "latency")
+	o := incident(t, server, q, nil)
+	before := goleak.IgnoreCurrent()
+	var program *teatest.TestModel
+	o.send = func(msg tea.Msg) { program.Send(msg) }
+	o.observe = func(s correlate.Step) { o.send(stepMsg(s)) }
+	a := newApp(t.Context(), o)
+	program = teatest.NewTestModel(t, a, teatest.WithInitialTermSize(120, 40))
+	sees := func(text string) {
+		t.Helper()
+		teatest.WaitFor(t, program.Output(), func(drawn []byte) bool { return bytes.Contains(drawn, []byte(text)) }, teatest.WithDuration(30*time.Second))
+	}
+	enter := tea.KeyPressMsg{Code: tea.KeyEnter}
+	sees("first suspect")
+	program.Send(enter)
+	sees("onset")
+	program.Send(enter)
+	sees("what tells them apart")
+	program.Send(enter)
+	sees("joined by")
+	program.Send(enter)
+	sees("by span_id")
+	program.Send(tea.KeyPressMsg{Code: 'q', Text: "q"})
+	last, ok := program.FinalModel(t, teatest.WithFinalTimeout(30*time.Second)).(*app)
+	if !ok || last.top().place() != onLogs {
+		t.Fatalf("it ended as %v", last)
+	}
+	picked := last.top().picked().text
+	if r := recordWith(last.found, picked); r == nil || r.TraceID != last.found.Trace.ID {
+		t.Errorf("the record that is selected is %q", picked)
+	}
+	a.jobs.wait()
+	// teatest's own goroutine waits for an interrupt, and would speak after the test's end.
+	self, err := os.FindProcess(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := self.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	goleak.VerifyNone(t, before, goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"),
+		goleak.IgnoreAnyFunction("net/http.(*persistConn).writeLoop"), goleak.IgnoreAnyFunction("net/http.(*conn).serve"))
 }
