@@ -54,7 +54,7 @@ var weights = map[clueKind]kindWeight{
 	byGap:        {weight: 0.6},
 	bySaturation: {weight: 0.6},
 	byUnanswered: {weight: 0.6},
-	byFailures:   {weight: 0.6},
+	byFailures:   {weight: 0.6, symptom: true},
 	byErrorLines: {weight: 0.5, symptom: true},
 	byLostLines:  {weight: 0.5, symptom: true},
 	byLostWork:   {weight: 0.4, symptom: true},
@@ -67,18 +67,24 @@ var weights = map[clueKind]kindWeight{
 }
 
 const (
-	// explained is how much of a symptom a certain callee explains.
+	// explained is how much of the symptoms a callee explains against which as much speaks.
 	explained = 0.7
 	// calleeOfGap prefers the callee of an edge on which time is lost: it is downstream.
 	calleeOfGap = 2.0
 	// callersGone is how many services must give up calling another for it to be the other's
 	// doing.
 	callersGone = 2
+	// replaced is what is left of a change where other work or another pattern takes the place
+	// of what is gone.
+	replaced = 0.2
 	// chanceOfTime and chanceOfWork are the largest p values of differences that count. The
 	// second is of one that is corrected for how many were looked for; the first is not, and
 	// a fifth of the usual 0.05.
 	chanceOfTime = 0.01
 	chanceOfWork = 0.05
+	// chanceOfLines is the same for patterns, which are many: what is sure and small is let
+	// through, and the strength says how much it is.
+	chanceOfLines = 0.5
 	// halfSure is how many powers of ten below 1 a p value is half of all sureness.
 	halfSure = 2.0
 )
@@ -216,7 +222,8 @@ func (w *walk) rankSuspects() {
 		for callee := range below[service] {
 			worst = max(worst, whole[callee])
 		}
-		s := Suspect{Service: service, Score: combined(clues, 1-explained*worst), Findings: append([]string{}, findings[service]...)}
+		symptoms := 1 - explained*min(1, worst/max(whole[service], math.SmallestNonzeroFloat64))
+		s := Suspect{Service: service, Score: combined(clues, symptoms), Findings: append([]string{}, findings[service]...)}
 		strongest := 0.0
 		for kind, c := range clues {
 			if weight := weights[kind].weight * c.strength; c.operation != "" && weight > strongest {

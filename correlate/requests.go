@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"obs/correlate/anomaly"
 	"obs/correlate/spans"
 	"obs/correlate/survey"
 	"obs/sources"
@@ -208,17 +209,20 @@ func (w *walk) timeClues(shifts []spans.Shift) {
 	if total <= 0 {
 		return
 	}
+	usual := usualDuration(w.sampled.baseline)
 	type share struct {
-		strength float64
+		strength float64 // of all additional time
+		slowed   float64 // how much it slows those requests that come to it
 		main     *spans.Shift
 	}
 	shares := map[clueKind]map[string]*share{byOwnTime: {}, byGap: {}}
-	add := func(kind clueKind, service string, part float64, s *spans.Shift) {
+	add := func(kind clueKind, service string, part, weight float64, s *spans.Shift) {
 		if shares[kind][service] == nil {
 			shares[kind][service] = &share{main: s}
 		}
 		known := shares[kind][service]
 		known.strength += part
+		known.slowed = max(known.slowed, weight*slowed(s, usual))
 		if s.Excess > known.main.Excess {
 			known.main = s
 		}
@@ -231,7 +235,7 @@ func (w *walk) timeClues(shifts []spans.Shift) {
 		part := s.Excess / total
 		switch s.What {
 		case spans.OwnTime:
-			add(byOwnTime, s.Key.Service, part, s)
+			add(byOwnTime, s.Key.Service, part, 1, s)
 		case spans.Gap:
 			// The network of a service is slow on all its edges: the end of which more are
 			// is the likelier one, and the callee where both are alike.
@@ -239,19 +243,36 @@ func (w *walk) timeClues(shifts []spans.Shift) {
 			caller := float64(departed[s.Peer]) / float64(edges[s.Peer])
 			of := callee / (callee + caller)
 			w.gapParts[spans.Edge{Caller: s.Peer, Callee: s.Key.Service}] = of
-			add(byGap, s.Key.Service, part*of, s)
-			add(byGap, s.Peer, part*(1-of), s)
+			add(byGap, s.Key.Service, part*of, of, s)
+			add(byGap, s.Peer, part*(1-of), 1-of, s)
 		}
 	}
 	for kind, services := range shares {
 		for _, service := range slices.Sorted(maps.Keys(services)) {
 			part := services[service]
 			w.keep(clue{
-				kind: kind, service: service, operation: part.main.Key.Operation, strength: min(1, part.strength),
+				kind: kind, service: service, operation: part.main.Key.Operation, strength: min(1, (part.strength+part.slowed)/2),
 				finding: w.shiftFinding(part.main),
 			})
 		}
 	}
+}
+
+// slowed is how much slower a time makes the requests that come to it, from 0 to 1: half
+// where it adds what a request usually takes. A service that few requests need takes little
+// of all additional time, however slow it is.
+func slowed(s *spans.Shift, usual float64) float64 {
+	more := s.Window - s.Baseline
+	return more / (more + usual)
+}
+
+// usualDuration is the median duration of requests, in seconds.
+func usualDuration(trees []*spans.Tree) float64 {
+	durations := make([]float64, len(trees))
+	for i, t := range trees {
+		durations[i] = t.Span(t.Main).Duration.Seconds()
+	}
+	return anomaly.Median(durations)
 }
 
 // shiftClue notes what requests do otherwise, apart from their time.
@@ -267,6 +288,9 @@ func (w *walk) shiftClue(s spans.Shift) {
 	}
 	if s.What == spans.More && s.Window < limits[survey.Traffic].Ratio*s.Baseline {
 		return
+	}
+	if s.Replaced {
+		change *= replaced
 	}
 	w.keep(clue{
 		kind: kind, service: s.Key.Service, operation: s.Key.Operation, strength: min(1, change) * sureness(s.P),

@@ -87,6 +87,8 @@ type walk struct {
 	failure  *failure // nil unless failing requests were looked at and found
 	sampled  *sample  // requests of both sides, nil until asked for
 	clues    []clue   // what speaks against services beside anomalies and the walk's trace
+	// lineSides is what requests logged in window and baseline.
+	lineSides [2]*loggedSide
 	// gapParts is how much of the time between two services is the callee's, where more is
 	// lost there than was.
 	gapParts map[spans.Edge]float64
@@ -142,6 +144,7 @@ func (w *walk) triage(ctx context.Context) *Case {
 	w.lookForFailure(ctx, primary)
 	w.preview(primary)
 	w.compareRequests(ctx)
+	w.compareLines(ctx)
 	w.preview(primary)
 	w.toRecords(ctx, primary)
 	w.conclude(primary)

@@ -26,6 +26,8 @@ type Shift struct {
 	What What
 	Key  Key    // whose work it is; of a gap and of an unanswered call the callee's
 	Peer string // the caller of a gap or of an unanswered call; the work that is lost or more
+	// Replaced tells that about as many visits do something else in the place of lost work.
+	Replaced bool
 	// Callee is the service to which lost work was a call, empty for a service's own.
 	Callee string
 	// Baseline and Window are by visit: mean seconds, the share of visits, or the mean
@@ -209,10 +211,16 @@ func workShifts(key Key, w, b *work) []Shift {
 	if min(w.whole, b.whole) < leastVisits {
 		return nil
 	}
+	var gains []float64
+	for name, n := range w.does {
+		gains = append(gains, share(n, w.whole)-share(b.does[name], b.whole))
+	}
 	var all []Shift
 	for _, name := range slices.Sorted(maps.Keys(b.does)) {
+		loss := share(b.does[name], b.whole) - share(w.does[name], w.whole)
 		all = append(all, Shift{
-			What: Lost, Key: key, Peer: name, Callee: b.callee[name], BaselineVisits: b.whole, WindowVisits: w.whole,
+			Replaced: slices.ContainsFunc(gains, func(gain float64) bool { return gain > 0 && Replaces(gain, loss) }),
+			What:     Lost, Key: key, Peer: name, Callee: b.callee[name], BaselineVisits: b.whole, WindowVisits: w.whole,
 			Baseline: share(b.does[name], b.whole), Window: share(w.does[name], w.whole),
 			P: anomaly.Fisher(w.does[name], w.whole, b.does[name], b.whole),
 		})
@@ -258,6 +266,16 @@ func corrected(all []Shift) []Shift {
 			cmp.Compare(a.Key.Operation, b.Key.Operation), cmp.Compare(a.Peer, b.Peer))
 	})
 	return all
+}
+
+// alike is how much two shares of visits may differ to be taken for the same visits: the
+// standard error of a share among some 25 visits is a tenth.
+const alike = 0.1
+
+// Replaces reports whether a share of visits that do more of one thing may be the same
+// visits as a share that do less of another.
+func Replaces(gain, loss float64) bool {
+	return gain-loss <= alike && loss-gain <= alike
 }
 
 func share(k, n int) float64 { return float64(k) / float64(n) }
