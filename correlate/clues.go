@@ -1,5 +1,7 @@
 package correlate
 
+import "obs/sources"
+
 // A clue is one kind of evidence against one service. What it weighs stands in rank.go.
 type clue struct {
 	kind      clueKind
@@ -8,6 +10,8 @@ type clue struct {
 	// strength is how sure and how large the departure is, from 0 to 1.
 	strength float64
 	finding  string // its ID, empty for what is no statement of its own
+	// traces are requests of the window that show it; none where that is not known.
+	traces []sources.TraceID
 }
 
 // keep notes a clue.

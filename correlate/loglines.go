@@ -24,6 +24,11 @@ import (
 // leaves some fifty lines, so that these are some hundred requests.
 const linesOfSide = 6000
 
+// likeLines is how alike lines of one pattern must be. More than usual: that "start" is
+// printed and "done" is not must show, and values apart from numbers and IDs that make
+// several patterns of one statement are told by one taking the other's place.
+const likeLines = 0.9
+
 // maxLineFindings bounds how many patterns of a service and kind are stated.
 const maxLineFindings = 3
 
@@ -32,13 +37,20 @@ type logged struct {
 	visits int
 	// with counts the visits that have a line of the pattern.
 	with map[string]int
+	// traces are those of the visits, and having those that have a line of the pattern.
+	traces []sources.TraceID
+	having map[string][]sources.TraceID
 }
 
 // loggedSide is one side: the kinds of work by key.
 type loggedSide struct {
-	kinds map[spans.Key]*logged
-	query string
-	over  sources.Window
+	kinds map[spans.Key]*logged // all visits
+	whole map[spans.Key]*logged // those that did not fail
+	// errors counts the traces with each pattern of an error, in whatever service.
+	errors map[string]map[sources.TraceID]bool
+	traces int
+	query  string
+	over   sources.Window
 }
 
 // lineShift is a pattern of which a kind of work logs more or less.
@@ -48,8 +60,12 @@ type lineShift struct {
 	severity                     patterns.Severity
 	baseline, window             float64 // share of the visits
 	baselineVisits, windowVisits int
-	p                            float64 // corrected for the number of patterns compared
-	replaced                     bool    // another pattern took its place, or it took another's
+	p                            float64           // corrected for the number of patterns of the service
+	traces                       []sources.TraceID // of the window that show it
+	// known is how much of an error's rate in the window the baseline had already, in this
+	// service or in another: errors that come in bursts go from one to the next.
+	known    float64
+	replaced bool // another pattern took its place, or it took another's
 }
 
 // markReplaced marks patterns of which one comes as much as another goes, neither being an
@@ -85,6 +101,10 @@ func (w *walk) compareLines(ctx context.Context) {
 	step.ended(counted)
 }
 
+// anyLine is the pattern of all lines. Where a statement is spread over several patterns,
+// as one that prints a list is, its falling silent shows here.
+const anyLine = ""
+
 // joinedLine is a line with the visit that logged it.
 type joinedLine struct {
 	at    *place
@@ -93,8 +113,10 @@ type joinedLine struct {
 
 // place is a visit and the patterns that it logged.
 type place struct {
-	key  spans.Key
-	seen map[string]bool
+	key    spans.Key
+	id     sources.TraceID
+	failed bool // the visit failed
+	seen   map[string]bool
 }
 
 func (w *walk) lineShifts(ctx context.Context) (shifts []lineShift, said string, err error) {
@@ -110,7 +132,9 @@ func (w *walk) lineShifts(ctx context.Context) (shifts []lineShift, said string,
 	group, asking := errgroup.WithContext(ctx)
 	for side, trees := range [][]*spans.Tree{w.sampled.window, w.sampled.baseline} {
 		over := within2(spanOf(trees), []sources.Window{w.question.Window, w.question.Baseline}[side])
-		sides[side] = &loggedSide{kinds: map[spans.Key]*logged{}, query: covering(streams)[0].String(), over: over}
+		sides[side] = &loggedSide{
+			kinds: map[spans.Key]*logged{}, whole: map[spans.Key]*logged{}, errors: map[string]map[sources.TraceID]bool{},
+			traces: len(trees), query: covering(streams)[0].String(), over: over}
 		group.Go(func() (err error) {
 			answers[side], err = w.set.Logs.Records(asking, sides[side].query, over, linesOfSide, false)
 			return err
@@ -170,7 +194,7 @@ func (s *loggedSide) join(trees []*spans.Tree, answer sources.RecordAnswer) (pla
 			if !covered.Contains(entry.Start) || !covered.Contains(entry.End()) {
 				continue
 			}
-			mine[i] = &place{key: visits[i].Key, seen: map[string]bool{}}
+			mine[i] = &place{key: visits[i].Key, id: t.Trace.ID, failed: visits[i].Failed, seen: map[string]bool{}}
 			places = append(places, mine[i])
 			if at := string(t.Trace.ID) + entry.Service; byService[at] == nil {
 				byService[at] = mine[i]
@@ -213,7 +237,7 @@ func sortLines(lines []joinedLine) map[spans.Key]patterns.Severity {
 	for _, l := range lines {
 		m := miners[l.at.key.Service]
 		if m == nil {
-			m = patterns.NewMiner(patterns.Options{})
+			m = patterns.NewMiner(patterns.Options{Similarity: likeLines})
 			miners[l.at.key.Service] = m
 		}
 		m.AddEntry(l.entry)
@@ -239,47 +263,79 @@ func sortLines(lines []joinedLine) map[spans.Key]patterns.Severity {
 // count adds up the visits by kind of work.
 func (s *loggedSide) count(places []*place) {
 	for _, at := range places {
-		kind := s.kinds[at.key]
-		if kind == nil {
-			kind = &logged{with: map[string]int{}}
-			s.kinds[at.key] = kind
+		if len(at.seen) > 0 {
+			at.seen[anyLine] = true
 		}
-		kind.visits++
+		at.countIn(s.kinds)
+		if !at.failed {
+			at.countIn(s.whole)
+		}
 		for text := range at.seen {
-			kind.with[text]++
+			if s.errors[text] == nil {
+				s.errors[text] = map[sources.TraceID]bool{}
+			}
+			s.errors[text][at.id] = true
 		}
 	}
 }
 
-// compareLogged compares the sides pattern by pattern for each kind of work that both have.
+func (at *place) countIn(kinds map[spans.Key]*logged) {
+	kind := kinds[at.key]
+	if kind == nil {
+		kind = &logged{with: map[string]int{}, having: map[string][]sources.TraceID{}}
+		kinds[at.key] = kind
+	}
+	kind.visits++
+	kind.traces = append(kind.traces, at.id)
+	for text := range at.seen {
+		kind.with[text]++
+		kind.having[text] = append(kind.having[text], at.id)
+	}
+}
+
+// compareLogged compares the sides pattern by pattern for each kind of work that both have:
+// errors in all visits, and what else is logged in those that do not fail, since one that
+// fails logs less, and its failure is counted.
 func compareLogged(baseline, window *loggedSide, severity map[spans.Key]patterns.Severity) []lineShift {
+	isError := func(service, text string) bool {
+		return severity[spans.Key{Service: service, Operation: text}] >= patterns.Error
+	}
 	var all []lineShift
-	for key, now := range window.kinds {
-		was := baseline.kinds[key]
-		if was == nil {
-			continue
+	compare := func(before, after map[spans.Key]*logged, errors bool) {
+		for key, now := range after {
+			was := before[key]
+			if was == nil {
+				continue
+			}
+			texts := map[string]bool{}
+			for _, side := range []*logged{was, now} {
+				for text := range side.with {
+					if isError(key.Service, text) == errors {
+						texts[text] = true
+					}
+				}
+			}
+			mine := make([]lineShift, 0, len(texts))
+			for text := range texts {
+				shift := shiftOf(key, text, was, now)
+				shift.severity = severity[spans.Key{Service: key.Service, Operation: text}]
+				if errors {
+					shift.known = rateRatio(len(baseline.errors[text]), baseline.traces, len(window.errors[text]), window.traces)
+				}
+				mine = append(mine, shift)
+			}
+			markReplaced(mine)
+			all = append(all, mine...)
 		}
-		texts := map[string]bool{}
-		for text := range now.with {
-			texts[text] = true
-		}
-		for text := range was.with {
-			texts[text] = true
-		}
-		var mine []lineShift
-		for text := range texts {
-			mine = append(mine, lineShift{
-				key: key, pattern: text, severity: severity[spans.Key{Service: key.Service, Operation: text}],
-				baseline: float64(was.with[text]) / float64(was.visits), window: float64(now.with[text]) / float64(now.visits),
-				baselineVisits: was.visits, windowVisits: now.visits,
-				p: anomaly.Fisher(now.with[text], now.visits, was.with[text], was.visits),
-			})
-		}
-		markReplaced(mine)
-		all = append(all, mine...)
+	}
+	compare(baseline.kinds, window.kinds, true)
+	compare(baseline.whole, window.whole, false)
+	of := map[string]int{}
+	for i := range all {
+		of[all[i].key.Service]++
 	}
 	for i := range all {
-		all[i].p = min(1, all[i].p*float64(len(all)))
+		all[i].p = min(1, all[i].p*float64(of[all[i].key.Service]))
 	}
 	slices.SortFunc(all, func(a, b lineShift) int {
 		return cmp.Or(
@@ -288,6 +344,26 @@ func compareLogged(baseline, window *loggedSide, severity map[spans.Key]patterns
 		)
 	})
 	return all
+}
+
+func shiftOf(key spans.Key, text string, was, now *logged) lineShift {
+	s := lineShift{
+		key: key, pattern: text, traces: now.having[text], baselineVisits: was.visits, windowVisits: now.visits,
+		baseline: float64(was.with[text]) / float64(was.visits), window: float64(now.with[text]) / float64(now.visits),
+		p: anomaly.Fisher(now.with[text], now.visits, was.with[text], was.visits),
+	}
+	if s.window < s.baseline {
+		s.traces = spans.Without(now.traces, s.traces)
+	}
+	return s
+}
+
+// rateRatio is how much of a rate in the window the baseline had already, from 0 to 1.
+func rateRatio(before, ofBefore, after, ofAfter int) float64 {
+	if after == 0 || ofBefore == 0 {
+		return 0
+	}
+	return min(1, float64(before)/float64(ofBefore)/(float64(after)/float64(ofAfter)))
 }
 
 // lineClue notes a pattern that appears or vanishes.
@@ -316,12 +392,16 @@ func (w *walk) lineClue(s *lineShift, said map[string]int) {
 	if kind == byLostLines {
 		side = w.lineSides[1]
 	}
-	text := fmt.Sprintf("%s of requests to %s %s log %q, and %s did (%d requests against %d)",
-		Quantity(s.window, "ratio"), s.key.Service, s.key.Operation, Shorten(s.pattern), Quantity(s.baseline, "ratio"), s.windowVisits, s.baselineVisits)
+	what := fmt.Sprintf("%q", Shorten(s.pattern))
+	if s.pattern == anyLine {
+		what = "anything at all"
+	}
+	text := fmt.Sprintf("%s of requests to %s %s log %s, and %s did (%d requests against %d)",
+		Quantity(s.window, "ratio"), s.key.Service, s.key.Operation, what, Quantity(s.baseline, "ratio"), s.windowVisits, s.baselineVisits)
 	evidence := logEvidence(w.set.Logs, side.query, side.over)
 	evidence.Values = []Value{{Name: "baseline", Value: s.baseline, Unit: "ratio"}, {Name: "window", Value: s.window, Unit: "ratio"}}
 	w.keep(clue{
-		kind: kind, service: s.key.Service, operation: s.key.Operation, strength: change * sureness(s.p),
-		finding: w.found.AddFinding(text, evidence),
+		kind: kind, service: s.key.Service, operation: s.key.Operation, strength: change * sureness(s.p) * (1 - s.known),
+		finding: w.found.AddFinding(text, evidence), traces: s.traces,
 	})
 }

@@ -2,12 +2,14 @@ package correlate
 
 import (
 	"cmp"
+	"maps"
 	"math"
 	"slices"
 
 	"obs/correlate/anomaly"
 	"obs/correlate/spans"
 	"obs/correlate/survey"
+	"obs/sources"
 )
 
 // The model of a suspect's score. Each kind of evidence counts once for a service, with
@@ -122,8 +124,12 @@ func (w *walk) anomalyClues() []clue {
 		if metricKind(a) == byTraffic && a.Direction == string(anomaly.Up) {
 			continue // more traffic is nobody's fault
 		}
+		kind := metricKind(a)
+		if a.Metric == errorRecords && w.lineSides[0] != nil {
+			kind = bySparse // the lines themselves were compared, by request
+		}
 		for _, finding := range a.Findings {
-			all = append(all, clue{kind: metricKind(a), service: a.Service, strength: surenessOf(a.Score), finding: finding})
+			all = append(all, clue{kind: kind, service: a.Service, strength: surenessOf(a.Score), finding: finding})
 		}
 	}
 	all = append(all, w.pathClues()...)
@@ -211,18 +217,32 @@ func (w *walk) rankSuspects() {
 			findings[c.service] = append(findings[c.service], c.finding)
 		}
 	}
-	whole := map[string]float64{}
+	affected := map[string]map[sources.TraceID]bool{}
+	for service, clues := range best {
+		affected[service] = map[sources.TraceID]bool{}
+		for _, c := range clues {
+			for _, id := range c.traces {
+				affected[service][id] = true
+			}
+		}
+	}
+	whole, sure := map[string]float64{}, map[string]float64{}
 	for service, clues := range best {
 		whole[service] = combined(clues, 1)
+		surer := maps.Clone(clues)
+		delete(surer, bySparse)
+		sure[service] = combined(surer, 1)
 	}
 	below := w.downstream()
 	var ranked []Suspect
 	for service, clues := range best {
-		worst := 0.0
+		behind := 0.0
 		for callee := range below[service] {
-			worst = max(worst, whole[callee])
+			if sure[callee] > 0 {
+				behind = max(behind, min(1, sure[callee]/whole[service])*together(affected[service], affected[callee]))
+			}
 		}
-		symptoms := 1 - explained*min(1, worst/max(whole[service], math.SmallestNonzeroFloat64))
+		symptoms := 1 - explained*behind
 		s := Suspect{Service: service, Score: combined(clues, symptoms), Findings: append([]string{}, findings[service]...)}
 		strongest := 0.0
 		for kind, c := range clues {
@@ -244,6 +264,22 @@ func (w *walk) rankSuspects() {
 		}
 	}
 	w.found.Suspects = append(w.found.Suspects, ranked[:min(len(ranked), maxSuspects)]...)
+}
+
+// together is the share of the requests that show a caller's symptoms in which the callee
+// shows some too: what happens to others explains nothing. 1 where it is not known of both
+// which requests they are.
+func together(caller, callee map[sources.TraceID]bool) float64 {
+	if len(caller) == 0 || len(callee) == 0 {
+		return 1
+	}
+	both := 0
+	for id := range caller {
+		if callee[id] {
+			both++
+		}
+	}
+	return float64(both) / float64(len(caller))
 }
 
 // combined is the score of clues, of which symptoms count by a share.

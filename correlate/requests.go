@@ -30,6 +30,9 @@ type sample struct {
 	calls            map[spans.Edge]bool  // who calls whom
 	known            int                  // services that send spans
 	limited          bool                 // there may be other entries
+	// failing is how much of the share of requests that fail the baseline had already: that
+	// others fail than before is less than that more do.
+	failing float64
 }
 
 // sampleRequests fetches requests of both sides, by the services that they come in by.
@@ -76,8 +79,20 @@ func (w *walk) sampleRequests(ctx context.Context) (*sample, error) {
 			}
 		}
 	}
+	s.failing = rateRatio(failing(s.baseline), len(s.baseline), failing(s.window), len(s.window))
 	w.sampled = s
 	return s, nil
+}
+
+// failing counts the traces with a span that failed.
+func failing(trees []*spans.Tree) int {
+	n := 0
+	for _, t := range trees {
+		if t.ErrorOrigin() != spans.None {
+			n++
+		}
+	}
+	return n
 }
 
 // tracedServices are the names that Jaeger knows, of those that are asked about.
@@ -214,6 +229,7 @@ func (w *walk) timeClues(shifts []spans.Shift) {
 		strength float64 // of all additional time
 		slowed   float64 // how much it slows those requests that come to it
 		main     *spans.Shift
+		traces   []sources.TraceID
 	}
 	shares := map[clueKind]map[string]*share{byOwnTime: {}, byGap: {}}
 	add := func(kind clueKind, service string, part, weight float64, s *spans.Shift) {
@@ -222,6 +238,7 @@ func (w *walk) timeClues(shifts []spans.Shift) {
 		}
 		known := shares[kind][service]
 		known.strength += part
+		known.traces = append(known.traces, s.Traces...)
 		known.slowed = max(known.slowed, weight*slowed(s, usual))
 		if s.Excess > known.main.Excess {
 			known.main = s
@@ -252,7 +269,7 @@ func (w *walk) timeClues(shifts []spans.Shift) {
 			part := services[service]
 			w.keep(clue{
 				kind: kind, service: service, operation: part.main.Key.Operation, strength: min(1, (part.strength+part.slowed)/2),
-				finding: w.shiftFinding(part.main),
+				finding: w.shiftFinding(part.main), traces: part.traces,
 			})
 		}
 	}
@@ -292,9 +309,12 @@ func (w *walk) shiftClue(s spans.Shift) {
 	if s.Replaced {
 		change *= replaced
 	}
+	if s.What == spans.Failures {
+		change *= 1 - w.sampled.failing
+	}
 	w.keep(clue{
 		kind: kind, service: s.Key.Service, operation: s.Key.Operation, strength: min(1, change) * sureness(s.P),
-		finding: w.shiftFinding(&s),
+		finding: w.shiftFinding(&s), traces: s.Traces,
 	})
 }
 

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"obs/correlate/anomaly"
+	"obs/sources"
 )
 
 // What is how a kind of work differs between two groups of requests.
@@ -34,11 +35,13 @@ type Shift struct {
 	// number of times.
 	Baseline, Window             float64
 	BaselineVisits, WindowVisits int
+	// Traces are those of the window that show it.
+	Traces []sources.TraceID
 	// Excess is the additional time by request of the window, in seconds, for times.
 	Excess float64
 	// P is how probable the difference is by chance. That of a share or number of times is
-	// multiplied by how many of its kind were looked for (Bonferroni's correction), at most
-	// 1; that of a time is not, as its Excess tells whether it matters.
+	// multiplied by how many of its kind were looked for in the service (Bonferroni's
+	// correction; it is services that are compared in the end), at most 1; that of a time is not, as its Excess tells whether it matters.
 	P float64
 }
 
@@ -54,6 +57,8 @@ type group struct {
 	traces int
 	work   map[Key]*work
 	gaps   map[Edge][]float64
+	// gapTraces are those of the gaps, in their order.
+	gapTraces map[Edge][]sources.TraceID
 	// answered and unanswered count client spans by caller and operation; callee is whom
 	// they reach.
 	answered, unanswered map[Key]int
@@ -63,18 +68,22 @@ type group struct {
 type work struct {
 	visits int
 	own    []float64
+	traces []sources.TraceID // of the visits
+	failed []sources.TraceID // of those in which a failure began
 	fails  int
 	// whole is how many visits did not fail.
-	whole int
+	whole  int
+	wholes []sources.TraceID
 	// does is in how many of these a piece of work is done, and times how often in each.
 	does   map[string]int
 	times  map[string][]float64
+	doing  map[string][]sources.TraceID
 	callee map[string]string
 }
 
 func grouped(trees []*Tree) *group {
 	g := &group{
-		traces: len(trees), work: map[Key]*work{}, gaps: map[Edge][]float64{},
+		traces: len(trees), work: map[Key]*work{}, gaps: map[Edge][]float64{}, gapTraces: map[Edge][]sources.TraceID{},
 		answered: map[Key]int{}, unanswered: map[Key]int{}, callee: map[Key]string{},
 	}
 	for _, t := range trees {
@@ -89,13 +98,15 @@ func grouped(trees []*Tree) *group {
 func (g *group) add(t *Tree, visits []Visit, v *Visit) {
 	w := g.work[v.Key]
 	if w == nil {
-		w = &work{does: map[string]int{}, times: map[string][]float64{}, callee: map[string]string{}}
+		w = &work{does: map[string]int{}, times: map[string][]float64{}, doing: map[string][]sources.TraceID{}, callee: map[string]string{}}
 		g.work[v.Key] = w
 	}
 	w.visits++
 	w.own = append(w.own, v.Own.Seconds())
+	w.traces = append(w.traces, t.Trace.ID)
 	if v.Fails {
 		w.fails++
+		w.failed = append(w.failed, t.Trace.ID)
 	}
 	if v.GapKnown {
 		g.addCall(t, visits, v)
@@ -108,6 +119,7 @@ func (g *group) add(t *Tree, visits []Visit, v *Visit) {
 		return
 	}
 	w.whole++
+	w.wholes = append(w.wholes, t.Trace.ID)
 	counts := maps.Clone(v.Inside)
 	for _, call := range v.Calls {
 		name := visits[call].Key.Service + " " + visits[call].Key.Operation
@@ -116,6 +128,7 @@ func (g *group) add(t *Tree, visits []Visit, v *Visit) {
 	}
 	for name, n := range counts {
 		w.does[name]++
+		w.doing[name] = append(w.doing[name], t.Trace.ID)
 		w.times[name] = append(w.times[name], float64(n))
 	}
 }
@@ -123,6 +136,7 @@ func (g *group) add(t *Tree, visits []Visit, v *Visit) {
 func (g *group) addCall(t *Tree, visits []Visit, v *Visit) {
 	edge := Edge{Caller: visits[v.Parent].Key.Service, Callee: v.Key.Service}
 	g.gaps[edge] = append(g.gaps[edge], v.Gap.Seconds())
+	g.gapTraces[edge] = append(g.gapTraces[edge], t.Trace.ID)
 	client := KeyOf(t.Span(t.Nodes[v.Entry].Parent))
 	g.answered[client]++
 	g.callee[client] = v.Key.Service
@@ -141,7 +155,7 @@ func Shifts(window, baseline []*Tree) []Shift {
 		all = append(all, now.ownTime(key, w, b))
 		all = append(all, Shift{
 			What: Failures, Key: key, Baseline: share(b.fails, b.visits), Window: share(w.fails, w.visits),
-			BaselineVisits: b.visits, WindowVisits: w.visits, P: anomaly.Fisher(w.fails, w.visits, b.fails, b.visits),
+			BaselineVisits: b.visits, WindowVisits: w.visits, P: anomaly.Fisher(w.fails, w.visits, b.fails, b.visits), Traces: w.failed,
 		})
 		all = append(all, workShifts(key, w, b)...)
 	}
@@ -173,6 +187,7 @@ func gapShifts(now, before *group) []Shift {
 			BaselineVisits: len(was), WindowVisits: len(gaps), P: min(chanceInto[edge.Callee], chanceOutOf[edge.Caller]),
 		}
 		s.Excess = (s.Window - s.Baseline) * float64(len(gaps)) / float64(now.traces)
+		s.Traces = above(gaps, now.gapTraces[edge], s.Baseline)
 		all = append(all, s)
 	}
 	return all
@@ -203,6 +218,7 @@ func (g *group) ownTime(key Key, w, b *work) Shift {
 		BaselineVisits: b.visits, WindowVisits: w.visits, P: anomaly.Higher(w.own, b.own),
 	}
 	s.Excess = (s.Window - s.Baseline) * float64(w.visits) / float64(g.traces)
+	s.Traces = above(w.own, w.traces, s.Baseline)
 	return s
 }
 
@@ -222,16 +238,37 @@ func workShifts(key Key, w, b *work) []Shift {
 			Replaced: slices.ContainsFunc(gains, func(gain float64) bool { return gain > 0 && Replaces(gain, loss) }),
 			What:     Lost, Key: key, Peer: name, Callee: b.callee[name], BaselineVisits: b.whole, WindowVisits: w.whole,
 			Baseline: share(b.does[name], b.whole), Window: share(w.does[name], w.whole),
-			P: anomaly.Fisher(w.does[name], w.whole, b.does[name], b.whole),
+			P: anomaly.Fisher(w.does[name], w.whole, b.does[name], b.whole), Traces: Without(w.wholes, w.doing[name]),
 		})
 		if min(w.does[name], b.does[name]) >= leastVisits {
 			all = append(all, Shift{
 				What: More, Key: key, Peer: name, BaselineVisits: b.does[name], WindowVisits: w.does[name],
 				Baseline: mean(b.times[name]), Window: mean(w.times[name]), P: anomaly.Higher(w.times[name], b.times[name]),
+				Traces: above(w.times[name], w.doing[name], mean(b.times[name])),
 			})
 		}
 	}
 	return all
+}
+
+// above are the traces whose value is larger than usual.
+func above(values []float64, traces []sources.TraceID, usual float64) []sources.TraceID {
+	var kept []sources.TraceID
+	for i, v := range values {
+		if v > usual {
+			kept = append(kept, traces[i])
+		}
+	}
+	return kept
+}
+
+// Without are the traces that are not among others.
+func Without(traces, others []sources.TraceID) []sources.TraceID {
+	has := map[sources.TraceID]bool{}
+	for _, id := range others {
+		has[id] = true
+	}
+	return slices.DeleteFunc(slices.Clone(traces), func(id sources.TraceID) bool { return has[id] })
 }
 
 // unansweredShifts compares how many client spans have no span of the callee.
@@ -252,13 +289,17 @@ func unansweredShifts(now, before *group) []Shift {
 }
 
 func corrected(all []Shift) []Shift {
-	looked := map[What]int{}
+	type family struct {
+		what    What
+		service string
+	}
+	looked := map[family]int{}
 	for i := range all {
-		looked[all[i].What]++
+		looked[family{all[i].What, all[i].Key.Service}]++
 	}
 	for i := range all {
 		if all[i].What != OwnTime && all[i].What != Gap {
-			all[i].P = min(1, all[i].P*float64(looked[all[i].What]))
+			all[i].P = min(1, all[i].P*float64(looked[family{all[i].What, all[i].Key.Service}]))
 		}
 	}
 	slices.SortFunc(all, func(a, b Shift) int {
