@@ -36,6 +36,11 @@ func (w *walk) verdict() Verdict {
 			return Anomalous
 		}
 	}
+	for _, c := range w.clues {
+		if weights[c.kind].weight*c.strength >= telling {
+			return Anomalous
+		}
+	}
 	for _, m := range w.found.Missing {
 		// What was not looked at may be what is wrong.
 		if m.Kind != MissingNotConfigured && m.Kind != MissingNoData && (m.Backend == sources.Prometheus || m.Backend == "") {

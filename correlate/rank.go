@@ -76,6 +76,9 @@ const (
 	// callersGone is how many services must give up calling another for it to be the other's
 	// doing.
 	callersGone = 2
+	// telling is from which weight times strength a clue from traces or logs alone makes a
+	// window anomalous: half of what the heaviest kind weighs.
+	telling = 0.3
 	// replaced is what is left of a change where other work or another pattern takes the place
 	// of what is gone.
 	replaced = 0.2
@@ -86,7 +89,7 @@ const (
 	chanceOfWork = 0.05
 	// chanceOfLines is the same for patterns, which are many: what is sure and small is let
 	// through, and the strength says how much it is.
-	chanceOfLines = 0.5
+	chanceOfLines = 0.2
 	// halfSure is how many powers of ten below 1 a p value is half of all sureness.
 	halfSure = 2.0
 )
