@@ -24,6 +24,10 @@ import (
 // leaves some fifty lines, so that these are some hundred requests.
 const linesOfSide = 6000
 
+// linesQueries is how many questions must be left: each side is read page by page, and the
+// records of the chosen trace are still to be asked for.
+const linesQueries = 12
+
 // likeLines is how alike lines of one pattern must be. More than usual: that "start" is
 // printed and "done" is not must show, and values apart from numbers and IDs that make
 // several patterns of one statement are told by one taking the other's place.
@@ -83,7 +87,7 @@ func markReplaced(of []lineShift) {
 
 // compareLines looks for patterns that appear and patterns that vanish.
 func (w *walk) compareLines(ctx context.Context) {
-	if w.set.Logs == nil || ctx.Err() != nil || w.sampled == nil || w.spare() < 4 ||
+	if w.set.Logs == nil || ctx.Err() != nil || w.sampled == nil || w.spare() < linesQueries ||
 		len(w.sampled.window) == 0 || len(w.sampled.baseline) == 0 {
 		return
 	}

@@ -26,6 +26,7 @@ const (
 	byPath       clueKind = iota // its share of the additional time on the critical path of slow requests
 	byOwnTime                    // its share of the additional time of all requests
 	byGap                        // its share of the additional time between client and server spans
+	byNeighbor                   // it computes where several others are slow
 	bySaturation                 // a metric of its resources departs
 	byMetric                     // a metric of its requests departs
 	byTraffic                    // its requests stay away
@@ -54,6 +55,7 @@ var weights = map[clueKind]kindWeight{
 	byPath:       {weight: 0.6},
 	byOwnTime:    {weight: 0.6},
 	byGap:        {weight: 0.6},
+	byNeighbor:   {weight: 0.8},
 	bySaturation: {weight: 0.6},
 	byUnanswered: {weight: 0.6},
 	byFailures:   {weight: 0.6, symptom: true},
@@ -231,10 +233,10 @@ func (w *walk) rankSuspects() {
 	}
 	whole, sure := map[string]float64{}, map[string]float64{}
 	for service, clues := range best {
-		whole[service] = combined(clues, 1)
+		whole[service] = combined(clues, 1, 1)
 		surer := maps.Clone(clues)
 		delete(surer, bySparse)
-		sure[service] = combined(surer, 1)
+		sure[service] = combined(surer, 1, 1)
 	}
 	below := w.downstream()
 	var ranked []Suspect
@@ -245,8 +247,13 @@ func (w *walk) rankSuspects() {
 				behind = max(behind, min(1, sure[callee]/whole[service])*together(affected[service], affected[callee]))
 			}
 		}
-		symptoms := 1 - explained*behind
-		s := Suspect{Service: service, Score: combined(clues, symptoms), Findings: append([]string{}, findings[service]...)}
+		symptoms, own := 1-explained*behind, 1.0
+		if c := w.crowd; c != nil && slices.Contains(c.services, service) {
+			// Its own time is the machine's.
+			own = 1 - explained*c.share
+			symptoms = min(symptoms, own)
+		}
+		s := Suspect{Service: service, Score: combined(clues, symptoms, own), Findings: append([]string{}, findings[service]...)}
 		strongest := 0.0
 		for kind, c := range clues {
 			if weight := weights[kind].weight * c.strength; c.operation != "" && weight > strongest {
@@ -285,13 +292,15 @@ func together(caller, callee map[sources.TraceID]bool) float64 {
 	return float64(both) / float64(len(caller))
 }
 
-// combined is the score of clues, of which symptoms count by a share.
-func combined(clues map[clueKind]clue, symptoms float64) float64 {
+// combined is the score of clues, of which symptoms count by one share and others by another.
+func combined(clues map[clueKind]clue, symptoms, own float64) float64 {
 	not := 1.0
 	for kind := byPath; kind <= byOtherLines; kind++ { // in an order, so that sums are the same each time
 		weight := weights[kind].weight * min(1, clues[kind].strength)
 		if weights[kind].symptom {
 			weight *= symptoms
+		} else {
+			weight *= own
 		}
 		not *= 1 - weight
 	}

@@ -87,6 +87,7 @@ type walk struct {
 	failure  *failure // nil unless failing requests were looked at and found
 	sampled  *sample  // requests of both sides, nil until asked for
 	clues    []clue   // what speaks against services beside anomalies and the walk's trace
+	crowd    *crowd   // the machine on which services are slow, nil without a neighbor to blame
 	// lineSides is what requests logged in window and baseline.
 	lineSides [2]*loggedSide
 	// gapParts is how much of the time between two services is the callee's, where more is
@@ -144,6 +145,7 @@ func (w *walk) triage(ctx context.Context) *Case {
 	w.lookForFailure(ctx, primary)
 	w.preview(primary)
 	w.compareRequests(ctx)
+	w.findNeighbor(ctx)
 	w.compareLines(ctx)
 	w.preview(primary)
 	w.toRecords(ctx, primary)
@@ -167,7 +169,7 @@ func (w *walk) preview(primary *measured) {
 	ahead := &walk{
 		set: w.set, question: w.question, observe: w.observe, found: &so, measured: w.measured, over: w.over,
 		trees: w.trees, tree: w.tree, blamed: w.blamed, shares: w.shares, failure: w.failure, lastSearch: w.lastSearch,
-		sampled: w.sampled, clues: w.clues, gapParts: w.gapParts,
+		sampled: w.sampled, clues: w.clues, gapParts: w.gapParts, crowd: w.crowd, lineSides: w.lineSides,
 	}
 	ahead.conclude(primary)
 	w.observe(Step{Name: StepPreview, Done: true, SoFar: &so})
