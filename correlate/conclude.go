@@ -28,6 +28,7 @@ func (w *walk) conclude(primary *measured) {
 	w.answerDependency(primary)
 	w.noteErrors()
 	w.rankSuspects()
+	w.answerFromClues()
 }
 
 func (w *walk) verdict() Verdict {

@@ -33,9 +33,6 @@ const linesQueries = 12
 // several patterns of one statement are told by one taking the other's place.
 const likeLines = 0.9
 
-// maxLineFindings bounds how many patterns of a service and kind are stated.
-const maxLineFindings = 3
-
 // logged is what the visits of one kind logged on one side.
 type logged struct {
 	visits int
@@ -389,7 +386,7 @@ func (w *walk) lineClue(s *lineShift, said map[string]int) {
 		change *= replaced
 	}
 	at := fmt.Sprint(kind, s.key.Service)
-	if said[at]++; said[at] > maxLineFindings {
+	if said[at]++; said[at] > maxOfAKind {
 		return
 	}
 	side := w.lineSides[0]

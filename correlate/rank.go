@@ -201,6 +201,9 @@ func (w *walk) calleesPart(edge spans.Edge) float64 {
 	return calleeOfGap / (calleeOfGap + 1)
 }
 
+// leastScore is that of a suspect worth a line: a hundredth, as scores are shown.
+const leastScore = 0.01
+
 // maxSuspects keeps the list to what a person looks at.
 const maxSuspects = 10
 
@@ -260,7 +263,7 @@ func (w *walk) rankSuspects() {
 				strongest, s.Operation = weight, c.operation
 			}
 		}
-		if s.Score = math.Round(s.Score*1000) / 1000; s.Score > 0 {
+		if s.Score = math.Round(s.Score*1000) / 1000; s.Score >= leastScore {
 			ranked = append(ranked, s)
 		}
 	}

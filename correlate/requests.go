@@ -186,8 +186,9 @@ func (w *walk) compareRequests(ctx context.Context) {
 	shifts := spans.Shifts(s.window, s.baseline)
 	shifts = withoutCallee(shifts)
 	w.timeClues(shifts)
+	said := map[string]int{}
 	for _, shift := range shifts {
-		w.shiftClue(shift)
+		w.shiftClue(shift, said)
 	}
 	step.ended(counted(len(s.window), "trace") + " compared with " + counted(len(s.baseline), "trace"))
 }
@@ -293,7 +294,7 @@ func usualDuration(trees []*spans.Tree) float64 {
 }
 
 // shiftClue notes what requests do otherwise, apart from their time.
-func (w *walk) shiftClue(s spans.Shift) {
+func (w *walk) shiftClue(s spans.Shift, said map[string]int) {
 	kinds := map[spans.What]clueKind{spans.Failures: byFailures, spans.Lost: byLostWork, spans.More: byMoreWork, spans.Unanswered: byUnanswered}
 	kind, known := kinds[s.What]
 	change := s.Window - s.Baseline
@@ -305,6 +306,10 @@ func (w *walk) shiftClue(s spans.Shift) {
 	}
 	if s.What == spans.More && s.Window < limits[survey.Traffic].Ratio*s.Baseline {
 		return
+	}
+	at := fmt.Sprint(kind, s.Key.Service)
+	if said[at]++; said[at] > maxOfAKind {
+		return // the surest come first
 	}
 	if s.Replaced {
 		change *= replaced
