@@ -50,8 +50,11 @@ type loggedSide struct {
 	// errors counts the traces with each pattern of an error, in whatever service.
 	errors map[string]map[sources.TraceID]bool
 	traces int
-	query  string
-	over   sources.Window
+	// apart are the lines of services that log no IDs, read of the time covered.
+	apart   []*sources.Record
+	covered sources.Window
+	query   string
+	over    sources.Window
 }
 
 // lineShift is a pattern of which a kind of work logs more or less.
@@ -99,6 +102,7 @@ func (w *walk) compareLines(ctx context.Context) {
 	for i := range shifts {
 		w.lineClue(&shifts[i], said)
 	}
+	w.compareApart()
 	step.ended(counted)
 }
 
@@ -226,6 +230,12 @@ func (s *loggedSide) join(trees []*spans.Tree, answer sources.RecordAnswer) (pla
 		}
 		lines = append(lines, joinedLine{at: at, entry: entry})
 	}
+	for i := range answer.Records {
+		if service, _ := answer.Records[i].Stream.First(logServiceLabels...); service != "" && !logging[service] {
+			s.apart = append(s.apart, &answer.Records[i])
+		}
+	}
+	s.covered = covered
 	// What logs elsewhere, or without IDs, has no lines to miss.
 	return slices.DeleteFunc(places, func(at *place) bool { return !logging[at.key.Service] }), lines
 }
@@ -405,4 +415,47 @@ func (w *walk) lineClue(s *lineShift, said map[string]int) {
 		kind: kind, service: s.key.Service, operation: s.key.Operation, strength: change * sureness(s.p) * (1 - s.known),
 		finding: w.found.AddFinding(text, evidence), traces: s.traces,
 	})
+}
+
+// apartDoubt is by how much less lines say that are counted by time: traffic makes them
+// grow and shrink too. A judgement.
+const apartDoubt = 2
+
+// compareApart compares the lines of services that log no IDs, by time: errors that are
+// new or more, and lines that vanish.
+func (w *walk) compareApart() {
+	var sides [2]patterns.Side
+	for i, s := range w.lineSides {
+		if s == nil {
+			return
+		}
+		sides[i].Duration = s.covered.Duration()
+		for _, r := range s.apart {
+			service, _ := r.Stream.First(logServiceLabels...)
+			sides[i].Lines = append(sides[i].Lines, patterns.Line{
+				Time: r.Time, Service: service, Severity: recordField(*r, ident.SeverityFields), Text: r.Line,
+			})
+		}
+	}
+	said := map[string]int{}
+	for _, c := range patterns.Compare(sides[1], sides[0], patterns.Options{}) {
+		kind, side, change := byErrorLines, w.lineSides[0], 1-c.BaselineRate/c.WindowRate
+		switch {
+		case c.Kind == patterns.Vanished:
+			kind, side, change = byLostLines, w.lineSides[1], 1
+		case (c.Kind != patterns.New && c.Kind != patterns.Grown) || c.Severity < patterns.Error || c.P >= patterns.MaxP:
+			continue
+		}
+		at := fmt.Sprint(kind, c.Service)
+		if said[at]++; said[at] > maxOfAKind {
+			continue
+		}
+		evidence := logEvidence(w.set.Logs, side.query, side.covered)
+		evidence.Values = []Value{{Name: "lines in the baseline", Value: c.BaselineCount}, {Name: "lines in the window", Value: c.WindowCount}}
+		w.keep(clue{
+			kind: kind, service: c.Service, strength: change * sureness(c.P) / apartDoubt,
+			finding: w.found.AddFinding(fmt.Sprintf("%s logs %q %.3g times a minute, and did %.3g times",
+				c.Service, Shorten(c.Pattern), c.WindowRate*60, c.BaselineRate*60), evidence),
+		})
+	}
 }

@@ -21,11 +21,13 @@ import (
 var nodeAttributes = []string{"k8s.node.name", "host.name", "host.id"}
 
 const (
+	// neighborQueries is how many questions must be left: two here, and those for the records.
+	neighborQueries = 5
 	// crowdedServices is how many services must be slow on a machine for it to be the machine.
 	crowdedServices = 2
 	// crowdedOdds is how many times larger the odds must be that additional time of a service
 	// is on the machine than that a request of it is: where half of the requests are there,
-	// four fifths of the time. A judgement.
+	// four fifths of the time. A judgement. A service that runs nowhere else says nothing.
 	crowdedOdds = 4
 )
 
@@ -93,7 +95,7 @@ func crowded(window, baseline []*spans.Tree) *crowd {
 		s := byService[service]
 		for node, extra := range s.extra {
 			share, requests := extra/s.totalExtra, s.visits[node]/s.totalVisits
-			if len(s.traces[node]) < fewSamples || share*(1-requests) < crowdedOdds*requests*(1-share) {
+			if len(s.traces[node]) < fewSamples || requests == 1 || share*(1-requests) < crowdedOdds*requests*(1-share) {
 				continue
 			}
 			if found[node] == nil {
@@ -121,7 +123,7 @@ func crowded(window, baseline []*spans.Tree) *crowd {
 // findNeighbor looks on a crowded machine for the container that computes more than it
 // did: it is the suspect, whoever it belongs to.
 func (w *walk) findNeighbor(ctx context.Context) {
-	if w.sampled == nil || w.set.Metrics == nil || ctx.Err() != nil {
+	if w.sampled == nil || w.set.Metrics == nil || ctx.Err() != nil || w.spare() < neighborQueries {
 		return
 	}
 	c := crowded(w.sampled.window, w.sampled.baseline)
@@ -129,20 +131,13 @@ func (w *walk) findNeighbor(ctx context.Context) {
 		return
 	}
 	over := rateWindow(w.question.Window.Duration(), w.interval)
-	for _, query := range survey.ContainersOn(c.node, over) {
-		if w.spare() < 4 {
-			return
-		}
-		baseline, window, step, err := w.rangeBoth(ctx, query)
-		if err != nil {
-			w.failed(sources.Prometheus, "the neighbors on "+c.node+" were not looked at", err)
-			return
-		}
-		if len(window) > 0 {
-			w.neighborClue(c, query, step.Seconds(), baseline, window)
-			return
-		}
+	query := survey.ContainersOn(c.node, over)
+	baseline, window, step, err := w.rangeBoth(ctx, query)
+	if err != nil {
+		w.failed(sources.Prometheus, "the neighbors on "+c.node+" were not looked at", err)
+		return
 	}
+	w.neighborClue(c, query, step.Seconds(), baseline, window)
 }
 
 func (w *walk) neighborClue(c *crowd, query string, step float64, baseline, window []sources.Series) {

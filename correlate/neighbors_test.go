@@ -3,6 +3,7 @@ package correlate
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -37,17 +38,26 @@ func TestCrowded(t *testing.T) {
 		{"all on one machine", func(_, node string) bool { return node == "two" }, []string{"cart", "payment", "stock"}},
 		{"one service on all machines", func(service, _ string) bool { return service == "cart" }, nil},
 		{"one service on one machine", func(service, node string) bool { return service == "cart" && node == "two" }, nil},
+		{"services that run nowhere else", func(_, node string) bool { return node == "two" }, nil},
 		{"all everywhere", func(string, string) bool { return true }, nil},
 		{"nothing", func(string, string) bool { return false }, nil},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			c := crowded(requests(func(service, node string) time.Duration {
+			compared := baseline
+			if strings.Contains(test.name, "nowhere else") {
+				compared = slices.DeleteFunc(slices.Clone(baseline), func(t *spans.Tree) bool { return nodeOf(t.Span(0)) != "two" })
+			}
+			window := requests(func(service, node string) time.Duration {
 				if test.slow(service, node) {
 					return slow
 				}
 				return usual
-			}), baseline)
+			})
+			if len(compared) < len(baseline) {
+				window = slices.DeleteFunc(window, func(t *spans.Tree) bool { return nodeOf(t.Span(0)) != "two" })
+			}
+			c := crowded(window, compared)
 			if (c == nil) != (test.want == nil) {
 				t.Fatalf("%+v", c)
 			}

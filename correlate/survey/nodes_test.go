@@ -1,6 +1,7 @@
 package survey_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -9,10 +10,10 @@ import (
 )
 
 func TestContainersOn(t *testing.T) {
-	queries := survey.ContainersOn(`a"b`, time.Minute)
+	query := survey.ContainersOn(`a"b`, time.Minute)
 	want := `sum by (namespace, pod, container) (rate(container_cpu_usage_seconds_total{node="a\"b", container!=""}[60s]))`
-	if len(queries) != 3 || queries[0] != want {
-		t.Errorf("%q, want first %q", queries, want)
+	if !strings.HasPrefix(query, want+" or ") || strings.Count(query, " or ") != 2 {
+		t.Errorf("%q, want first %q", query, want)
 	}
 	for labels, want := range map[string]sources.Labels{"job": {"container": "job", "pod": "job-x1"}, "pod-x1": {"pod": "pod-x1"}} {
 		if got := survey.ContainerName(want); got != labels {
