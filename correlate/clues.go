@@ -1,10 +1,6 @@
 package correlate
 
-import (
-	"slices"
-
-	"obs/sources"
-)
+import "obs/sources"
 
 // A clue is one kind of evidence against one service. What it weighs stands in rank.go.
 type clue struct {
@@ -29,25 +25,32 @@ func (w *walk) keep(c clue) {
 }
 
 // answerFromClues says what no metric of a known convention said: what changed, and where
-// the time goes, by the clue that weighs most.
+// the time goes, by the clue that weighs most against the first suspect, or against any.
 func (w *walk) answerFromClues() {
-	if w.found.Verdict != Anomalous {
+	if w.found.Verdict != Anomalous || len(w.found.Suspects) == 0 {
 		return
 	}
-	answer := func(a *Answer, kinds ...clueKind) {
-		var best *clue
-		for i := range w.clues {
-			c := &w.clues[i]
-			of := len(kinds) == 0 || slices.Contains(kinds, c.kind)
-			if of && c.finding != "" && (best == nil || weights[c.kind].weight*c.strength > weights[best.kind].weight*best.strength) {
-				best = c
-			}
-		}
-		if a.Text == "" && best != nil {
-			*a = Answer{Text: sentence(w.found.Finding(best.finding).Statement), Findings: []string{best.finding}}
+	if len(w.found.Anomalies) > 0 && w.found.Anomalies[0].Metric == errorRecords && w.lineSides[0] != nil {
+		w.found.Answers.WhatChanged = Answer{} // more errors in all say less than which
+	}
+	first := w.found.Suspects[0].Service
+	w.answerBy(&w.found.Answers.WhatChanged, func(c *clue) bool { return c.service == first })
+	w.answerBy(&w.found.Answers.WhatChanged, func(*clue) bool { return true })
+	w.answerBy(&w.found.Answers.WhereTimeGoes, func(c *clue) bool { return c.kind == byOwnTime || c.kind == byGap })
+	w.answerBy(&w.found.Answers.FailingDependency, func(c *clue) bool { return c.kind == byUnanswered || c.kind == byFailures })
+}
+
+// answerBy fills in an answer that has no text with the finding of the heaviest clue that fits.
+func (w *walk) answerBy(a *Answer, fits func(*clue) bool) {
+	var best *clue
+	heaviest := 0.0
+	for i := range w.clues {
+		c := &w.clues[i]
+		if weight := weights[c.kind].weight * c.strength; c.finding != "" && weight > heaviest && fits(c) {
+			best, heaviest = c, weight
 		}
 	}
-	answer(&w.found.Answers.WhatChanged)
-	answer(&w.found.Answers.WhereTimeGoes, byOwnTime, byGap)
-	answer(&w.found.Answers.FailingDependency, byUnanswered, byFailures)
+	if a.Text == "" && best != nil {
+		*a = Answer{Text: sentence(w.found.Finding(best.finding).Statement), Findings: []string{best.finding}}
+	}
 }

@@ -265,7 +265,8 @@ func (w *walk) timeClues(shifts []spans.Shift) {
 			add(byGap, s.Peer, part*(1-of), 1-of, s)
 		}
 	}
-	for kind, services := range shares {
+	for _, kind := range []clueKind{byOwnTime, byGap} {
+		services := shares[kind]
 		for _, service := range slices.Sorted(maps.Keys(services)) {
 			part := services[service]
 			w.keep(clue{

@@ -170,8 +170,8 @@ func gapShifts(now, before *group) []Shift {
 	into, outOf := func(e Edge) string { return e.Callee }, func(e Edge) string { return e.Caller }
 	chanceInto, chanceOutOf := pooled(now, before, into), pooled(now, before, outOf)
 	reach := map[string][]float64{} // of the baseline, by callee
-	for edge, gaps := range before.gaps {
-		reach[edge.Callee] = append(reach[edge.Callee], gaps...)
+	for _, edge := range inOrder(before.gaps) {
+		reach[edge.Callee] = append(reach[edge.Callee], before.gaps[edge]...)
 	}
 	var all []Shift
 	for edge, gaps := range now.gaps {
@@ -191,6 +191,13 @@ func gapShifts(now, before *group) []Shift {
 		all = append(all, s)
 	}
 	return all
+}
+
+// inOrder are the edges in an order, so that sums over them are the same each time.
+func inOrder(gaps map[Edge][]float64) []Edge {
+	return slices.SortedFunc(maps.Keys(gaps), func(a, b Edge) int {
+		return cmp.Or(cmp.Compare(a.Caller, b.Caller), cmp.Compare(a.Callee, b.Callee))
+	})
 }
 
 // pooled is how probable it is by chance that the gaps of one end's calls are as much larger.
