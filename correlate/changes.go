@@ -510,7 +510,7 @@ func (h *history) restarts(explained []Change) []Change {
 			for n < len(seen) && seen[n].at.Sub(seen[n-1].at) <= settles {
 				n++
 			}
-			c := together(seen[:n], counts)
+			c := oneChange(seen[:n], counts)
 			if !slices.ContainsFunc(explained, func(e Change) bool {
 				return sameService(e.Service, c.Service) && near(e.Time, c.Time)
 			}) {
@@ -556,9 +556,9 @@ func (h *history) seenRestarts() []restart {
 	return all
 }
 
-// together makes one change of restarts. Where they were seen in several ways, the one
+// oneChange makes one change of restarts. Where they were seen in several ways, the one
 // that names instances counts, else the one that came first.
-func together(seen []restart, counts map[owner]*levels) Change {
+func oneChange(seen []restart, counts map[owner]*levels) Change {
 	how := seen[0].seenBy
 	if slices.ContainsFunc(seen, func(r restart) bool { return r.seenBy == byStart }) {
 		how = byStart

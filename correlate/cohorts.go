@@ -33,37 +33,18 @@ const (
 	shownDifferences = 20
 )
 
-// keepCohorts puts the traces that the walk compared into the case. Attributes are held
-// against requests of the same time where there are enough: those of the baseline differ
-// in all that was changed since too, such as the versions that were deployed.
-func (w *walk) keepCohorts(ctx context.Context, primary *measured, chosen *spans.Tree) {
-	about, cut, normal := Subject{}, 0.0, w.trees.normal
+// keepCohorts puts the traces that the walk compared into the case, the slow or failing
+// ones beside the normal ones.
+func (w *walk) keepCohorts(primary *measured, chosen sources.TraceID, normal []*spans.Tree) {
+	about, cut := Subject{}, 0.0
 	if primary != nil {
 		about = Subject{Service: primary.service, Operation: primary.operation, Signal: string(primary.question.Signal)}
-		var found []*spans.Tree
-		var err error
-		switch {
-		case primary.question.Signal == survey.Errors && w.failure != nil && w.spare():
-			normal, err = w.searchOthers(ctx, w.failure.service, primary.operation, w.trees.slow, w.question.Window)
-			if err == nil && len(normal) < leastSlow && w.spare() { // all of them fail now
-				normal, err = w.searchOthers(ctx, w.failure.service, primary.operation, w.trees.slow, w.question.Baseline)
-			}
-		case primary.question.Signal == survey.Latency:
+		if primary.question.Signal == survey.Latency {
 			cut = threshold(primary)
-			if primary.question.Exact && w.lastSearch.Service != "" && w.spare() {
-				found, err = w.searchQuick(ctx, w.lastSearch, cut, primary.departure.Onset, w.trees.slow)
-				found = sameEntry(found, w.trees.slow)
-			}
-			if len(found) >= enough {
-				normal = found[:min(len(found), cohortSize)]
-			}
-		}
-		if err != nil {
-			w.failed(sources.Jaeger, "requests were not compared with others of the same time", err)
 		}
 	}
 	c := compareCohorts(about, w.trees.slow, normal)
-	c.ThresholdSeconds, c.Chosen = cut, chosen.Trace.ID
+	c.ThresholdSeconds, c.Chosen = cut, chosen
 	if len(w.shares) > 0 {
 		c.Work = sharesOf(spans.Compare(w.trees.slow, normal))
 	}
@@ -72,6 +53,36 @@ func (w *walk) keepCohorts(ctx context.Context, primary *measured, chosen *spans
 		c.Query, c.URL = w.lastSearch.String(), w.set.Traces.SearchLink(w.lastSearch)
 	}
 	w.found.Cohorts = c
+}
+
+// compareAlike holds the attributes against requests of the same time where there are
+// enough: those of the baseline differ in all that was changed since too, such as the
+// versions that were deployed. It comes last, since no verdict rests on it, and only where
+// the triage has asked less than it may.
+func (w *walk) compareAlike(ctx context.Context, primary *measured) {
+	if primary == nil || w.found.Cohorts == nil || w.spare() < 2 || ctx.Err() != nil {
+		return
+	}
+	var found []*spans.Tree
+	var err error
+	switch {
+	case primary.question.Signal == survey.Errors && w.failure != nil:
+		found, err = w.searchOthers(ctx, w.failure.service, primary.operation, w.trees.slow, w.question.Window)
+		if err == nil && len(found) < leastSlow { // all of them fail now
+			found, err = w.searchOthers(ctx, w.failure.service, primary.operation, w.trees.slow, w.question.Baseline)
+		}
+	case primary.question.Signal == survey.Latency && primary.question.Exact && w.lastSearch.Service != "":
+		found, err = w.searchQuick(ctx, w.lastSearch, threshold(primary), primary.departure.Onset, w.trees.slow)
+		if found = sameEntry(found, w.trees.slow); len(found) < enough {
+			found = nil
+		}
+	}
+	if err != nil {
+		w.failed(sources.Jaeger, "requests were not compared with others of the same time", err)
+	}
+	if len(found) > 0 {
+		w.keepCohorts(primary, w.found.Cohorts.Chosen, found[:min(len(found), cohortSize)])
+	}
 }
 
 // suspected is the service where most of the extra time is, or where requests begin to
@@ -103,10 +114,6 @@ func (c *Cohorts) nameBy(service string) {
 		}
 	}
 }
-
-// spare reports whether one more query keeps the triage within some 40: up to ten follow,
-// for failing requests and for records.
-func (w *walk) spare() bool { return len(w.set.Ledger.Queries()) < 30 }
 
 // searchOthers fetches traces in which the service did not fail, of the requests that
 // fail most.

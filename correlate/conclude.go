@@ -3,7 +3,6 @@ package correlate
 import (
 	"cmp"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 
@@ -11,15 +10,6 @@ import (
 	"obs/correlate/spans"
 	"obs/correlate/survey"
 	"obs/sources"
-)
-
-// The weights of the kinds of evidence in a suspect's score; together 1. Where a slow
-// request spends its extra time points at the cause, while a metric departs for causes
-// and victims alike.
-const (
-	weightTime    = 0.6 // its share of the extra time on the critical path
-	weightMetric  = 0.3 // how surely its own metrics depart
-	weightFailing = 0.1 // its spans fail in slow requests and not in normal ones
 )
 
 // conclude draws the verdict, the suspects and the five answers from what was found.
@@ -38,11 +28,17 @@ func (w *walk) conclude(primary *measured) {
 	w.answerDependency(primary)
 	w.noteErrors()
 	w.rankSuspects()
+	w.answerFromClues()
 }
 
 func (w *walk) verdict() Verdict {
 	for _, a := range w.found.Anomalies {
 		if survey.Signal(a.Signal) != survey.Traffic || a.Direction == string(anomaly.Down) {
+			return Anomalous
+		}
+	}
+	for _, c := range w.clues {
+		if weights[c.kind].weight*c.strength >= telling {
 			return Anomalous
 		}
 	}
@@ -274,82 +270,4 @@ func (w *walk) noteErrors() {
 		}
 	}
 	w.found.AddFinding(text, evidence...)
-}
-
-// maxSuspects keeps the list to what a person looks at.
-const maxSuspects = 10
-
-// rankSuspects orders the services by what speaks for each being the cause.
-func (w *walk) rankSuspects() {
-	if w.found.Verdict != Anomalous {
-		return
-	}
-	scores := map[string]*Suspect{}
-	suspect := func(service string) *Suspect {
-		if scores[service] == nil {
-			scores[service] = &Suspect{Service: service, Findings: []string{}}
-		}
-		return scores[service]
-	}
-	total := 0.0
-	for _, share := range w.shares {
-		total += max(0, share.Excess().Seconds())
-	}
-	for _, share := range w.shares {
-		if excess := share.Excess().Seconds(); excess > 0 && total > 0 {
-			s := suspect(share.Key.Service)
-			s.Score += weightTime * excess / total
-			if s.Operation == "" { // the shares come largest first
-				s.Operation = share.Key.Operation
-			}
-		}
-	}
-	strongest := map[string]float64{}
-	for _, a := range w.found.Anomalies {
-		if survey.Signal(a.Signal) == survey.Traffic && a.Direction == string(anomaly.Up) {
-			continue
-		}
-		// A score of 4 is where anomalies begin, and counts half.
-		strength := a.Score / (a.Score + limits[survey.Latency].Score)
-		strongest[a.Service] = max(strongest[a.Service], strength)
-		s := suspect(a.Service)
-		s.Findings = append(s.Findings, a.Findings...)
-	}
-	for service, strength := range strongest {
-		suspect(service).Score += weightMetric * strength
-	}
-	switch key, _, _ := w.newFailure(); {
-	case w.failure != nil:
-		s := suspect(w.failure.origin.Service)
-		weight := weightFailing
-		if total == 0 {
-			weight += weightTime // the request is not slow: where it fails is all there is
-		}
-		s.Score += weight * float64(w.failure.traces) / float64(w.failure.of)
-		s.Findings = append(s.Findings, w.found.Answers.FailingDependency.Findings...)
-	case key != (spans.Key{}):
-		suspect(key.Service).Score += weightFailing
-	}
-	if w.tree != nil && w.blamed != spans.None {
-		s := suspect(w.tree.Span(w.blamed).Service)
-		s.Operation = w.tree.Span(w.blamed).Operation
-		s.Findings = append(s.Findings, w.found.Answers.WhereTimeGoes.Findings...)
-	}
-	var ranked []Suspect
-	for _, s := range scores {
-		s.Score = math.Round(s.Score*100) / 100
-		if s.Score > 0 {
-			ranked = append(ranked, *s)
-		}
-	}
-	slices.SortFunc(ranked, func(a, b Suspect) int {
-		return cmp.Or(cmp.Compare(b.Score, a.Score), cmp.Compare(a.Service, b.Service))
-	})
-	for i := range ranked {
-		ranked[i].Rank = i + 1
-		if i > 0 && ranked[i].Score == ranked[i-1].Score {
-			ranked[i].Rank = ranked[i-1].Rank
-		}
-	}
-	w.found.Suspects = append(w.found.Suspects, ranked[:min(len(ranked), maxSuspects)]...)
 }

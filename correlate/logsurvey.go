@@ -36,6 +36,9 @@ func (w *walk) surveyLogs(ctx context.Context) {
 	w.keepWeak(answer.Records, worst.query, w.question.Window, "anomaly")
 }
 
+// errorRecords is the metric of anomalies that are counted from logs.
+const errorRecords = "error records"
+
 type grownErrors struct {
 	service, statement string
 	query              string // of the records
@@ -93,7 +96,7 @@ func (w *walk) compareErrors(ctx context.Context) (*grownErrors, error) {
 	var grown []Anomaly
 	for _, s := range now.Series {
 		a := Anomaly{
-			Service: s.Labels[label], Metric: "error records", Signal: string(survey.Errors), Direction: string(anomaly.Up),
+			Service: s.Labels[label], Metric: errorRecords, Signal: string(survey.Errors), Direction: string(anomaly.Up),
 			BaselineValue: was[s.Labels[label]], WindowValue: last(s), Unit: "records/s", Guessed: true,
 		}
 		// Counts vary by their square root (Poisson); the score is the distance in those.

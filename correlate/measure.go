@@ -60,11 +60,14 @@ func (w *walk) survey(ctx context.Context) *measured {
 	}
 	w.measure(ctx, questions)
 	w.found.Services = len(w.services())
-	if w.compared() == 0 && w.found.unanswered(sources.Prometheus) {
+	w.weighLatencies(ctx)
+	primary := w.keepAnomalies()
+	w.peerClues()
+	if w.compared() == 0 && primary == nil && w.found.unanswered(sources.Prometheus) {
 		step.ended("Prometheus gave no answer that could be compared")
 		return nil
 	}
-	if w.compared() == 0 && ctx.Err() == nil {
+	if w.compared() == 0 && primary == nil && ctx.Err() == nil {
 		reason := fmt.Sprintf("it has no series of a service in %s", w.question.Window)
 		hint := "check the window (times are UTC unless --tz says otherwise) and --service, or ask for a longer one with --since"
 		if len(w.measured) > 0 {
@@ -75,8 +78,6 @@ func (w *walk) survey(ctx context.Context) *measured {
 		step.ended("nothing to compare in this window")
 		return nil
 	}
-	w.weighLatencies(ctx)
-	primary := w.keepAnomalies()
 	step.ended(fmt.Sprintf("%s in %s, %s", counted(w.compared(), "series"), counted(w.found.Services, "service"),
 		counted(len(w.found.Anomalies), "anomaly")))
 	return primary
@@ -105,10 +106,10 @@ func (w *walk) questions(ctx context.Context) ([]survey.Question, error) {
 
 	var known, histograms, summaries, gauges []sources.Labels
 	var interval float64
-	group, ctx := errgroup.WithContext(ctx)
+	group, asking := errgroup.WithContext(ctx)
 	ask := func(query string, keep func([]sources.Series)) {
 		group.Go(func() error {
-			answer, err := metrics.Instant(ctx, query, at)
+			answer, err := metrics.Instant(asking, query, at)
 			if err == nil {
 				keep(answer.Series)
 			}
@@ -126,11 +127,26 @@ func (w *walk) questions(ctx context.Context) ([]survey.Question, error) {
 	}
 	ask(survey.HistogramProbe(), func(s []sources.Series) { histograms = labelsOf(s) })
 	ask(survey.SummaryProbe(), func(s []sources.Series) { summaries = labelsOf(s) })
-	if found.Empty() {
-		ask(survey.GaugeProbe(), func(s []sources.Series) { gauges = labelsOf(s) })
-	}
 	if err := group.Wait(); err != nil {
 		return nil, err
+	}
+	if len(known) == 0 {
+		// Nothing follows a convention, or not at this time: what is left are guesses.
+		lookback := min(back, 5*time.Minute)
+		answer, err := metrics.Instant(ctx, survey.GaugeProbe(), at)
+		if err != nil {
+			return nil, err
+		}
+		gauges = labelsOf(answer.Series)
+		if query := survey.GuessedInterval(lookback, gauges, summaries); query != "" {
+			answer, err := metrics.Instant(ctx, query, at)
+			if err != nil {
+				return nil, err
+			}
+			if s := answer.Series; len(s) > 0 && len(s[0].Samples) > 0 {
+				w.interval = seconds(lookback.Seconds() / max(1, s[0].Samples[0].Value))
+			}
+		}
 	}
 	questions, covered := found.Plan(known)
 	questions = append(questions, survey.GuessHistograms(histograms, covered)...)
@@ -194,12 +210,19 @@ func (w *walk) measure(ctx context.Context, questions []survey.Question) {
 	results := make([][]measured, len(questions))
 	for i := range questions {
 		group.Go(func() error {
-			baseline, window, step, err := w.rangeBoth(ctx, questions[i].Query(w.over))
+			read := w.rangeBoth
+			if w.sparse(&questions[i]) {
+				read = w.rangeSparse
+			}
+			baseline, window, step, err := read(ctx, questions[i].Query(w.over))
 			if err != nil {
 				w.failed(sources.Prometheus, "a series was not looked at", err)
 				return nil
 			}
 			results[i] = judge(&questions[i], baseline, window, w.over, step)
+			if w.sparse(&questions[i]) {
+				judgeByPeers(results[i])
+			}
 			return nil
 		})
 	}

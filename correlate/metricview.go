@@ -94,7 +94,7 @@ func (x *Explorer) locate(ctx context.Context, about Subject, label string, note
 		return nil
 	}
 	known := x.surveyedMetrics(ctx, note)
-	candidates := telling(known.measured, about)
+	candidates := seriesOf(known.measured, about)
 	var first *located
 	for _, m := range candidates[:min(len(candidates), locateTries)] {
 		at := &located{question: m.question, service: m.service, labels: seriesLabels(m), over: known.over}
@@ -150,9 +150,9 @@ func nothingCovers(about Subject, service bool) Missing {
 	return m
 }
 
-// telling are the surveyed series of the subject's service and signal, the most telling
+// seriesOf are the surveyed series of the subject's service and signal, the most telling
 // first: of known conventions before guesses, received requests before sent ones.
-func telling(all []measured, about Subject) []*measured {
+func seriesOf(all []measured, about Subject) []*measured {
 	var found []*measured
 	for i := range all {
 		if m := &all[i]; string(m.question.Signal) == about.Signal && sameService(m.service, about.Service) {

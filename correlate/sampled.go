@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"slices"
 
-	"golang.org/x/sync/errgroup"
-
 	"obs/correlate/anomaly"
 	"obs/correlate/spans"
 	"obs/correlate/survey"
@@ -18,33 +16,24 @@ import (
 // traces, so this is a weak look, and is called one.
 func (w *walk) surveyTraces(ctx context.Context) *measured {
 	step := w.begin("traces", "comparing recent traces, as there are no metrics")
-	names, err := w.set.Traces.Services(ctx)
+	s, err := w.sampleRequests(ctx)
 	if err != nil {
 		w.failed(sources.Jaeger, "no trace was looked at", err)
 		step.failed("Jaeger gave no answer")
 		return nil
 	}
-	if len(w.question.Services) > 0 {
-		names = slices.DeleteFunc(names, func(n string) bool { return !slices.Contains(w.question.Services, n) })
-	}
-	slices.Sort(names)
-	known := len(names)
-	names = names[:min(known, surveyedTraces)]
-	now, before, err := w.recentTrees(ctx, names)
-	if err != nil {
-		w.failed(sources.Jaeger, "no trace was looked at", err)
-	}
-	if len(names) < known && len(now) > 0 {
+	now, before := s.window, s.baseline
+	if s.limited && len(now) > 0 {
 		w.found.missing(Missing{
 			Backend: sources.Jaeger, Kind: MissingTruncated,
-			Reason: fmt.Sprintf("the traces of %d of %d services were looked at", len(names), known),
+			Reason: fmt.Sprintf("of %d services not all were looked at by which requests may come in", s.known),
 			Hint:   "name the ones that matter with --service",
 		})
 	}
-	w.found.Services = len(names)
-	primary := w.slowestEntry(ctx, now, before)
+	w.found.Services = s.known
+	primary := w.slowestEntry(now, before)
 	if primary == nil {
-		if len(now) == 0 && err == nil {
+		if len(now) == 0 {
 			w.found.missing(Missing{
 				Backend: sources.Jaeger, Kind: MissingNoData, Reason: "it holds no trace in " + w.question.Window.String(),
 				Hint: "check the window, or ask for a longer one with --since",
@@ -55,28 +44,6 @@ func (w *walk) surveyTraces(ctx context.Context) *measured {
 	}
 	step.ended(fmt.Sprintf("%s compared", counted(len(now)+len(before), "trace")))
 	return primary
-}
-
-func (w *walk) recentTrees(ctx context.Context, services []string) (now, before []*spans.Tree, err error) {
-	type side struct {
-		window sources.Window
-		trees  [][]*spans.Tree
-	}
-	sides := []*side{
-		{window: w.question.Window, trees: make([][]*spans.Tree, len(services))},
-		{window: w.question.Baseline, trees: make([][]*spans.Tree, len(services))},
-	}
-	group, ctx := errgroup.WithContext(ctx)
-	for _, s := range sides {
-		for i, name := range services {
-			group.Go(func() (err error) {
-				s.trees[i], err = w.searchTrees(ctx, sources.TraceQuery{Service: name, Window: s.window, Limit: cohortSize})
-				return err
-			})
-		}
-	}
-	err = group.Wait()
-	return distinct(slices.Concat(sides[0].trees...)), distinct(slices.Concat(sides[1].trees...)), err
 }
 
 func distinct(trees []*spans.Tree) []*spans.Tree {
@@ -90,7 +57,7 @@ func distinct(trees []*spans.Tree) []*spans.Tree {
 
 // slowestEntry compares entry operations and walks on from the one that got slower by
 // most, if any did.
-func (w *walk) slowestEntry(ctx context.Context, now, before []*spans.Tree) *measured {
+func (w *walk) slowestEntry(now, before []*spans.Tree) *measured {
 	samples := func(trees []*spans.Tree) map[spans.Key][]sources.Sample {
 		byEntry := map[spans.Key][]sources.Sample{}
 		for _, t := range trees {
@@ -147,7 +114,7 @@ func (w *walk) slowestEntry(ctx context.Context, now, before []*spans.Tree) *mea
 		}
 	}
 	if chosen := w.pickFromCohort(worst, worst.service); chosen != nil {
-		w.blame(ctx, worst, chosen)
+		w.blame(worst, chosen)
 	}
 	return worst
 }

@@ -13,10 +13,10 @@ import (
 // is: a tenth of it more than usual.
 var ownLimits = anomaly.Limits{Ratio: 1.5, Delta: 0.1, Score: 4, Up: true}
 
-// crowded is the share of a resource from which on work may have to wait for it: where
+// mayWait is the share of a resource from which on work may have to wait for it: where
 // the USE method says that utilization begins to be a problem (Gregg, "Thinking
 // Methodically about Performance", 2013). Below it more use is no harm.
-const crowded = 0.7
+const mayWait = 0.7
 
 // saturation asks, in one query, what the services use of their resources.
 func (t *serviceTable) saturation(ctx context.Context) {
@@ -63,7 +63,7 @@ func (t *serviceTable) takeResource(resource *survey.Resource, one seriesPair, k
 	if reading == nil {
 		return
 	}
-	if reading.Verdict == Anomalous && reading.Window < crowded {
+	if reading.Verdict == Anomalous && reading.Window < mayWait {
 		reading.Verdict = Healthy
 	}
 	for _, r := range t.users(resource, labels) {

@@ -55,7 +55,7 @@ func (w *walk) toTrace(ctx context.Context, primary *measured) *measured {
 		})
 		step.ended("none found")
 	default:
-		w.blame(ctx, primary, chosen)
+		w.blame(primary, chosen)
 		step.ended(fmt.Sprintf("%s, %s", chosen.Trace.ID, counted(len(chosen.Nodes), "span")))
 	}
 	return primary
@@ -361,7 +361,7 @@ func (w *walk) addSearchHop(chosen *spans.Tree, note string) {
 }
 
 // blame finds the span where the time or the error is, and keeps the trace.
-func (w *walk) blame(ctx context.Context, primary *measured, chosen *spans.Tree) {
+func (w *walk) blame(primary *measured, chosen *spans.Tree) {
 	w.tree = chosen
 	span, note := spans.None, "on the critical path of the trace"
 	if primary != nil && primary.question.Signal == survey.Errors {
@@ -399,7 +399,7 @@ func (w *walk) blame(ctx context.Context, primary *measured, chosen *spans.Tree)
 		})
 	}
 	w.found.Trace = &trace
-	w.keepCohorts(ctx, primary, chosen)
+	w.keepCohorts(primary, chosen.Trace.ID, w.trees.normal)
 }
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

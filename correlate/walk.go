@@ -60,7 +60,6 @@ const (
 	cohortSize      = 20   // traces fetched for each side of a comparison
 	exemplarChecks  = 4    // exemplars whose trace is asked for before searching instead
 	recordLimit     = 1000 // log records of one trace in a triage
-	surveyedTraces  = 10   // services that are searched when no metric points at one
 	failingSearches = 100  // recent traces among which failing ones are looked for
 	// recordSlack is how far from its trace's own time a record may stand: clocks differ,
 	// and work is logged after its span has ended.
@@ -76,6 +75,7 @@ type walk struct {
 
 	measured []measured
 	over     time.Duration     // the window of rates
+	interval time.Duration     // at which guessed series are collected, 0 where not known
 	traced   []string          // the services that Jaeger knows, once asked
 	rejected []sources.TraceID // of exemplars that led to no trace of the service
 	gone     int               // exemplars that led to no stored trace
@@ -85,6 +85,14 @@ type walk struct {
 	blamed   int         // its span to blame, spans.None without one
 	shares   []spans.Share
 	failure  *failure // nil unless failing requests were looked at and found
+	sampled  *sample  // requests of both sides, nil until asked for
+	clues    []clue   // what speaks against services beside anomalies and the walk's trace
+	crowd    *crowd   // the machine on which services are slow, nil without a neighbor to blame
+	// lineSides is what requests logged in window and baseline.
+	lineSides [2]*loggedSide
+	// gapParts is how much of the time between two services is the callee's, where more is
+	// lost there than was.
+	gapParts map[spans.Edge]float64
 	// lastSearch is the search that brought the cohort.
 	lastSearch sources.TraceQuery
 
@@ -98,8 +106,11 @@ type measured struct {
 	question  *survey.Question
 	labels    sources.Labels // of the series, to narrow the question by
 	departure anomaly.Departure
-	query     string // narrowed to this series
-	step      time.Duration
+	// peers is how far its change stands out from that of the other services, in robust
+	// standard deviations, where there are too few samples to judge it by itself.
+	peers float64
+	query string // narrowed to this series
+	step  time.Duration
 	// spent is how much more time its requests take in all than in the baseline, in
 	// seconds per second, where that was asked for.
 	spent      float64
@@ -119,7 +130,7 @@ func newWalk(set sources.Set, question Question, observe Observer) *walk {
 	if observe == nil {
 		observe = func(Step) {}
 	}
-	w := &walk{set: set, question: question, observe: observe, found: NewCase(question.Window), blamed: spans.None, fetched: map[sources.TraceID]*spans.Tree{}}
+	w := &walk{set: set, question: question, observe: observe, found: NewCase(question.Window), blamed: spans.None, fetched: map[sources.TraceID]*spans.Tree{}, gapParts: map[spans.Edge]float64{}}
 	baseline := question.Baseline
 	w.found.Baseline = &baseline
 	w.found.Answers = &Answers{}
@@ -133,7 +144,12 @@ func (w *walk) triage(ctx context.Context) *Case {
 	w.preview(primary)
 	w.lookForFailure(ctx, primary)
 	w.preview(primary)
+	w.compareRequests(ctx)
+	w.findNeighbor(ctx)
+	w.compareLines(ctx)
+	w.preview(primary)
 	w.toRecords(ctx, primary)
+	w.compareAlike(ctx, primary)
 	w.conclude(primary)
 
 	if err := ctx.Err(); err != nil {
@@ -154,6 +170,7 @@ func (w *walk) preview(primary *measured) {
 	ahead := &walk{
 		set: w.set, question: w.question, observe: w.observe, found: &so, measured: w.measured, over: w.over,
 		trees: w.trees, tree: w.tree, blamed: w.blamed, shares: w.shares, failure: w.failure, lastSearch: w.lastSearch,
+		sampled: w.sampled, clues: w.clues, gapParts: w.gapParts, crowd: w.crowd, lineSides: w.lineSides,
 	}
 	ahead.conclude(primary)
 	w.observe(Step{Name: StepPreview, Done: true, SoFar: &so})

@@ -147,18 +147,22 @@ func (w *walk) keepAnomalies() *measured {
 }
 
 func (w *walk) addAnomaly(m *measured) {
+	a := w.anomalyOf(m)
+	a.Findings = []string{w.found.AddFinding(describe(&a), w.evidenceOf(m))}
+	w.found.Anomalies = append(w.found.Anomalies, a)
+}
+
+func (w *walk) anomalyOf(m *measured) Anomaly {
 	d := m.departure
 	metric := m.question.Metric
 	if metric == "" {
 		metric = m.labels["__name__"]
 	}
-	a := Anomaly{
+	return Anomaly{
 		Service: m.service, Operation: m.operation, Metric: metric, Signal: string(m.question.Signal),
 		Direction: string(d.Direction), Score: d.Score, Onset: d.Onset.UTC(),
 		BaselineValue: d.Baseline, WindowValue: d.Window, Unit: m.question.Unit, Guessed: !m.question.Exact,
 	}
-	a.Findings = []string{w.found.AddFinding(describe(&a), w.evidenceOf(m))}
-	w.found.Anomalies = append(w.found.Anomalies, a)
 }
 
 func (w *walk) evidenceOf(m *measured) Evidence {

@@ -73,7 +73,7 @@ func verdictExit(c *correlate.Case, gate bool) error {
 	if err := brokenExit(c); err != nil {
 		return err
 	}
-	nothing := c.Verdict == correlate.Inconclusive && len(c.Anomalies) == 0 && len(c.Records) == 0
+	nothing := c.Verdict == correlate.Inconclusive && len(c.Anomalies) == 0 && len(c.Suspects) == 0 && len(c.Records) == 0
 	switch {
 	case gate && c.Verdict == correlate.Anomalous:
 		return &exitError{code: exitAnomalous}

@@ -89,3 +89,18 @@ func (t *Tree) Heaviest() int {
 	}
 	return best
 }
+
+// Callees tells whom client spans reach, by kind of work.
+func Callees(trees []*Tree) map[Key]string {
+	callees := map[Key]string{}
+	for _, t := range trees {
+		for i := range t.Nodes {
+			p := t.Nodes[i].Parent
+			if p == None || t.Span(p).Kind != sources.KindClient || t.Span(p).Service == t.Span(i).Service {
+				continue
+			}
+			callees[KeyOf(t.Span(p))] = t.Span(i).Service
+		}
+	}
+	return callees
+}

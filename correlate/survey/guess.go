@@ -39,6 +39,22 @@ func GaugeProbe() string {
 	return probe(`{__name__=~".+", __name__!~".+_(bucket|count|sum|total|created|info)|go_.+|process_.+|scrape_.+|up", le="", quantile=""}`, podLabel)
 }
 
+// GuessedInterval is a query for how many samples a series usually has over the given
+// time, of the metric that has most series: see Found.Interval. Empty without any.
+func GuessedInterval(over time.Duration, rows ...[]sources.Labels) string {
+	byMetric := groupByName(slices.Concat(rows...))
+	most := ""
+	for _, name := range sortedNamesOf(byMetric) {
+		if len(byMetric[name]) > len(byMetric[most]) {
+			most = name
+		}
+	}
+	if most == "" {
+		return ""
+	}
+	return fmt.Sprintf("quantile(0.5, count_over_time(%s[%s]))", sources.MetricSelector(most, nil), promDuration(over))
+}
+
 func probe(selector, more string) string {
 	labels := probeLabels
 	if more != "" {
@@ -50,6 +66,10 @@ func probe(selector, more string) string {
 // runtimeMetrics are about the process and its language, or about being scraped: they
 // time no requests, and every program has them.
 var runtimeMetrics = regexp.MustCompile(`^(go|process|jvm|python|nodejs|dotnet|ruby|scrape|promhttp|net_conntrack)_`)
+
+// nodeMetrics are about the machine that a service runs on: all that run there have the
+// same values, so that they say nothing about one of them.
+var nodeMetrics = regexp.MustCompile(`(^|_)(node|host|machine)_`)
 
 var durationName = regexp.MustCompile(`(duration|latency|_time)(_|$)|_(seconds|milliseconds|ms|millis)$`)
 
@@ -64,6 +84,12 @@ var meanings = []struct {
 	{regexp.MustCompile(`utili[sz]ation|usage|saturation|throttl|queue|pool|backlog|in_?flight|(^|_)(cpu|memory|load)(_|$)`), Saturation},
 	{regexp.MustCompile(`per_second|_rps$|throughput|requests|(^|_)rate(_|$)`), Traffic},
 }
+
+var limitName = regexp.MustCompile(`(utili[sz]ation|usage|used|limit|saturation).*(ratio|fraction|share)$|(utili[sz]ation|saturation)$`)
+
+// OfLimit reports whether a metric's name says that it is a share of what there is at
+// most, from 0 to 1.
+func OfLimit(metric string) bool { return limitName.MatchString(metric) }
 
 func meaning(metric string) Signal {
 	for _, m := range meanings {
@@ -146,7 +172,7 @@ func guess(rows []sources.Labels, labels []string, family string, only sources.S
 	}
 	bySignal := map[Signal][]string{}
 	for _, name := range sortedNamesOf(groupByName(rows)) {
-		if runtimeMetrics.MatchString(name) || !keep(name) {
+		if runtimeMetrics.MatchString(name) || nodeMetrics.MatchString(name) || !keep(name) {
 			continue
 		}
 		signal := meaning(name)
