@@ -29,8 +29,8 @@ func (w *walk) rangeSparse(ctx context.Context, query string) (baseline, window 
 	step = w.interval.Round(time.Second)
 	side := func(over sources.Window) ([]sources.Series, error) {
 		// Back from the end, in whole steps.
-		steps := max(0, (over.Duration()-step)/step)
-		answer, err := w.set.Metrics.Range(ctx, query, sources.Window{From: over.To.Add(-steps * step), To: over.To}, step)
+		whole := max(0, over.Duration()-step).Truncate(step)
+		answer, err := w.set.Metrics.Range(ctx, query, sources.Window{From: over.To.Add(-whole), To: over.To}, step)
 		return answer.Series, err
 	}
 	if window, err = side(w.question.Window); err != nil {

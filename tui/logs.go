@@ -50,6 +50,7 @@ const (
 	askedPatterns = "the patterns"
 	askedAround   = "the lines around it"
 	askedFollow   = "following"
+	askedFilter   = "the filter"
 )
 
 // What comes to take.
@@ -71,6 +72,13 @@ type (
 		turn int
 		err  error
 	}
+	// sifted is what a filter let through of the records before a number.
+	sifted struct {
+		turn   int
+		match  logMatch
+		shown  []int
+		before int
+	}
 )
 
 // logsScreen is the log records of a request, a service or a query.
@@ -91,6 +99,7 @@ type logsScreen struct {
 	gone    int                // older ones that were let go; a record's number counts them
 	shown   []int              // the numbers of the records that the filter lets through
 	match   logMatch           // the filter by which they were chosen
+	turn    int                // of the filter: an answer to an older one is dropped
 	list    list               // of shown
 	moved   bool               // the person has chosen; else the recommended record is selected
 	offset  int                // cells by which lines are scrolled sideways
@@ -186,6 +195,8 @@ func (l *logsScreen) take(answer any) tea.Cmd {
 		l.table.sift(l.patternNeedle())
 	case gotAround:
 		return open(l.aroundScreen(got))
+	case sifted:
+		l.takeSifted(got)
 	case followed:
 		l.append(got)
 	case followEnd:
@@ -360,17 +371,76 @@ func (l *logsScreen) filter(text string) tea.Cmd {
 	if l.sought != nil && l.sought.Pattern != text {
 		l.sought = nil
 	}
-	l.sift(true)
 	l.table.sift(l.patternNeedle())
-	return nil
+	next := newLogMatch(l.needle, l.sought)
+	if next.all() || len(l.records) <= siftedAtOnce {
+		l.sift(true)
+		return nil
+	}
+	return l.askSifted(next)
+}
+
+// siftedAtOnce is up to how many records are searched within a key: about a millisecond.
+// More are searched beside the screen, which goes on showing what the last filter left.
+const siftedAtOnce = 5000
+
+func (l *logsScreen) askSifted(next logMatch) tea.Cmd {
+	l.turn++
+	var among []int // all when nil
+	if next.narrows(&l.match) {
+		among = slices.Clone(l.shown)
+	}
+	got := sifted{turn: l.turn, match: next, before: l.gone + len(l.records), shown: []int{}}
+	records, gone := l.records, l.gone
+	return l.ask(askedFilter, func(ctx context.Context) any {
+		if among == nil {
+			for i := range records {
+				if next.matches(&records[i]) {
+					got.shown = append(got.shown, gone+i)
+				}
+			}
+			return got
+		}
+		for _, n := range among {
+			if next.matches(&records[n-gone]) {
+				got.shown = append(got.shown, n)
+			}
+		}
+		return got
+	})
+}
+
+// takeSifted shows what a filter let through, and of what has come since as well.
+func (l *logsScreen) takeSifted(got sifted) {
+	if got.turn != l.turn {
+		return
+	}
+	at := l.selectedNumber()
+	lost, _ := slices.BinarySearch(got.shown, l.gone)
+	l.shown, l.match = got.shown[lost:], got.match
+	for n := got.before; n < l.gone+len(l.records); n++ {
+		if l.match.matches(l.record(n)) {
+			l.shown = append(l.shown, n)
+		}
+	}
+	l.keepSelection(at)
+}
+
+// selectedNumber is the number of the record that is selected, -1 without one.
+func (l *logsScreen) selectedNumber() int {
+	if l.list.at < len(l.shown) {
+		return l.shown[l.list.at]
+	}
+	return -1
 }
 
 // sift keeps the records that the filter lets through, and the selection where that is
 // among them. A filter that is narrower than the one before searches only what that left.
 func (l *logsScreen) sift(sameRecords bool) {
+	l.turn++
 	at := -1
-	if l.list.at < len(l.shown) && sameRecords {
-		at = l.shown[l.list.at]
+	if sameRecords {
+		at = l.selectedNumber()
 	}
 	next := newLogMatch(l.needle, l.sought)
 	switch {
@@ -390,6 +460,12 @@ func (l *logsScreen) sift(sameRecords bool) {
 		}
 	}
 	l.match = next
+	l.keepSelection(at)
+}
+
+// keepSelection selects the record of that number where it is shown, else the one after it
+// or the one to begin with.
+func (l *logsScreen) keepSelection(at int) {
 	l.list.count = len(l.shown)
 	i, found := slices.BinarySearch(l.shown, at)
 	if !found {
@@ -613,7 +689,9 @@ func (l *logsScreen) letGo(n int) {
 		delete(l.rows, l.gone+i)
 		delete(l.open, l.gone+i)
 	}
-	clear(l.records[:n]) // their lines are kept by nothing else
+	if !l.waiting[askedFilter] {
+		clear(l.records[:n]) // their lines are kept by nothing else
+	}
 	l.records = l.records[n:]
 	l.gone += n
 	lost, _ := slices.BinarySearch(l.shown, l.gone)

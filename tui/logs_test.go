@@ -547,7 +547,7 @@ func TestLogsFollowIsBounded(t *testing.T) {
 		l.take(followed{turn: l.follow.turn, records: all})
 	}
 	batch(0, 60_000)
-	l.filter("n059")
+	d.carryOut(l.filter("n059"))
 	d.press("home", "down", "down")
 	d.selects("n059002")
 	batch(60_000, 60_000)
@@ -556,7 +556,7 @@ func TestLogsFollowIsBounded(t *testing.T) {
 	}
 	d.selects("n059002")
 	d.shows("1000 of 100000 records", "▲ 20007 older let go")
-	l.filter("")
+	d.carryOut(l.filter(""))
 	d.selects("n059002")
 	batch(120_000, 60_000)
 	d.shows("▲ 80007 older let go")
@@ -914,4 +914,49 @@ func manyRecords(n int) []correlate.Record {
 		}
 	}
 	return all
+}
+
+// Among many records a filter searches beside the screen: the keys go on, the answer to an
+// older text is dropped, and what comes meanwhile is not lost.
+func TestLogsFilterBesideTheScreen(t *testing.T) {
+	d := onLogsOf(t, logging(logged()), 120, 24, nil)
+	l := d.logs()
+	l.set(manyRecords(2 * siftedAtOnce))
+	all := len(l.shown)
+	d.holding = true
+	d.press("/")
+	d.write("cart")
+	first := d.held
+	d.held = nil
+	d.write("/12")
+	if len(l.shown) != all || !l.waiting[askedFilter] {
+		t.Fatalf("%d of %d shown before the search has ended", len(l.shown), all)
+	}
+	d.press("enter", "down")
+	l.records = append(l.records, correlate.Record{Time: noon, Line: "late at /cart/12"}, correlate.Record{Time: noon, Line: "late and other"})
+	second := d.held
+	d.holding, d.held = false, nil
+	for _, cmd := range second {
+		d.carryOut(cmd)
+	}
+	want := 0
+	for i := range l.records {
+		if strings.Contains(strings.ToLower(l.records[i].Line), "cart/12") {
+			want++
+		}
+	}
+	check := func() {
+		t.Helper()
+		if len(l.shown) != want || want < 2 {
+			t.Errorf("%d shown, want %d", len(l.shown), want)
+		}
+		if last := l.record(l.shown[len(l.shown)-1]); last.Line != "late at /cart/12" {
+			t.Errorf("the last is %q", last.Line)
+		}
+	}
+	check()
+	for _, cmd := range first {
+		d.carryOut(cmd)
+	}
+	check()
 }

@@ -23,10 +23,10 @@ func visitTo(n, own, wire int, more ...sources.Span) *spans.Tree {
 	return spans.Build(&sources.Trace{ID: sources.TraceID(fmt.Sprint("t", n)), Spans: append(all, more...)})
 }
 
-func many(n int, make func(i int) *spans.Tree) []*spans.Tree {
+func many(n int, made func(i int) *spans.Tree) []*spans.Tree {
 	var all []*spans.Tree
 	for i := range n {
-		all = append(all, make(i))
+		all = append(all, made(i))
 	}
 	return all
 }
