@@ -224,7 +224,7 @@ func (c *caseScreen) act(a action) (tea.Cmd, string) {
 		return nil, ""
 	}
 	if a != actOnward {
-		return nil, "nothing on this screen goes sideways"
+		return nil, "this does nothing on the case"
 	}
 	if c.list.at < len(c.entries) {
 		if e := &c.entries[c.list.at]; e.onward != nil {

@@ -71,8 +71,8 @@ var keyMap = []binding{
 	{act: actInstances, keys: []string{"i"}, name: "infra", help: "a row for each instance, by what it uses", on: []place{onOverview}, foot: true},
 	{act: actAlerts, keys: []string{"a"}, name: "alerts", help: "the alerts that fire, and back", on: []place{onOverview}, foot: true},
 
-	{act: actLeft, keys: []string{"left", "h"}, name: "earlier", help: "the exemplar before; scroll to the left", on: []place{onMetric, onLogs, onCase}},
-	{act: actRight, keys: []string{"right", "l"}, name: "later", help: "the exemplar after; scroll to the right", on: []place{onMetric, onLogs, onCase}},
+	{act: actLeft, keys: []string{"left", "h"}, name: "earlier", help: "the exemplar before", on: []place{onMetric}},
+	{act: actRight, keys: []string{"right", "l"}, name: "later", help: "the exemplar after", on: []place{onMetric}},
 	{act: actSplit, keys: []string{"s"}, name: "split", help: "split the series by the next label: version, instance, zone, tenant", on: []place{onMetric}, foot: true},
 	{act: actBand, keys: []string{"b"}, name: "band", help: "show or hide the band of what is usual", on: []place{onMetric}},
 	{act: actTraces, keys: []string{"T"}, name: "traces", help: "the slow traces beside normal ones", on: []place{onMetric}, foot: true},
@@ -87,8 +87,11 @@ var keyMap = []binding{
 	{act: actRecords, keys: []string{"R"}, name: "records", help: "show or hide log records beneath their spans", on: []place{onTrace}},
 	{act: actCompare, keys: []string{"C"}, name: "compare", help: "the traces that it is compared with", on: []place{onTrace}},
 
+	{act: actNextError, keys: []string{"n"}, name: "next error", help: "the next error or warning", on: []place{onLogs}, foot: true},
+	{act: actLeft, keys: []string{"left", "h"}, name: "left", help: "scroll long lines back", on: []place{onLogs}},
+	{act: actRight, keys: []string{"right", "l"}, name: "right", help: "scroll long lines to their end", on: []place{onLogs}},
 	{act: actPatterns, keys: []string{"P"}, name: "patterns", help: "the templates of the lines with their counts now and before, or the lines", on: []place{onLogs}, foot: true},
-	{act: actContext, keys: []string{"x"}, name: "context", help: "the lines around this one in its own stream", on: []place{onLogs}, foot: true},
+	{act: actContext, keys: []string{"x"}, name: "context", help: "the lines around this one in its own stream; esc comes back", on: []place{onLogs}, foot: true},
 	{act: actFollow, keys: []string{"f"}, name: "follow", help: "follow the log live, or stop", on: []place{onLogs}, foot: true},
 
 	{act: actFilter, keys: []string{"/"}, name: "filter", help: "show only what holds a text; in a trace, search for it", foot: true},

@@ -507,12 +507,35 @@ func (l *logsScreen) act(a action) (tea.Cmd, string) {
 		l.toggle()
 	case actLeft, actRight:
 		return nil, l.scroll(a)
+	case actNextError:
+		return nil, l.nextError()
 	case actContext:
 		return l.askAround(*r)
 	default:
 		return nil, "this does nothing here"
 	}
 	return nil, ""
+}
+
+// nextError selects the next record that stands out by its severity, from the top again
+// after the last one.
+func (l *logsScreen) nextError() (remark string) {
+	for i := 1; i <= len(l.shown); i++ {
+		at := (l.list.at + i) % len(l.shown)
+		if recordLevel(l.record(l.shown[at]).Severity) < draw.Watch {
+			continue
+		}
+		if at <= l.list.at {
+			remark = "from the top again"
+		}
+		if at == l.list.at {
+			remark = "this is the only one"
+		}
+		l.list.at, l.skip, l.moved = at, 0, true
+		l.follow.stick = false
+		return remark
+	}
+	return "no record here is an error or a warning"
 }
 
 // noRecord says why no record is selected.

@@ -960,3 +960,27 @@ func TestLogsFilterBesideTheScreen(t *testing.T) {
 	}
 	check()
 }
+
+func TestLogsNextError(t *testing.T) {
+	record := func(severity, line string) correlate.Record {
+		return correlate.Record{Time: noon, Service: "web", Severity: severity, Line: line}
+	}
+	d := onLogsOf(t, logging(nil), 120, 24, func(l *logsScreen) {
+		l.known = []correlate.Record{record("info", "one"), record("error", "two"), record("", "three"), record("warning", "four"), record("debug", "five")}
+	})
+	d.selects("two")
+	d.press("n")
+	d.selects("four")
+	d.press("n")
+	d.selects("two")
+	d.shows("from the top again")
+	d.press("/")
+	d.write("two")
+	d.press("enter", "n")
+	d.shows("this is the only one")
+	d.press("esc", "/")
+	d.write("five")
+	d.press("enter", "n")
+	d.shows("no record here is an error or a warning")
+	d.selects("five")
+}
