@@ -365,10 +365,15 @@ func TestTheProgramByKeys(t *testing.T) {
 	o := incident(t, server, q, nil)
 	before := goleak.IgnoreCurrent()
 	var program *teatest.TestModel
-	o.send = func(msg tea.Msg) { program.Send(msg) }
+	begun := make(chan struct{})
+	o.send = func(msg tea.Msg) {
+		<-begun
+		program.Send(msg)
+	}
 	o.observe = func(s correlate.Step) { o.send(stepMsg(s)) }
 	a := newApp(t.Context(), o)
 	program = teatest.NewTestModel(t, a, teatest.WithInitialTermSize(120, 40))
+	close(begun)
 	// Only what has changed is drawn, perhaps in the middle of a word; another size draws all.
 	wide := 120
 	sees := func(text string) {

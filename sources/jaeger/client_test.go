@@ -120,7 +120,7 @@ func TestCancelledQuestion(t *testing.T) {
 	if !errors.Is(err, sources.ErrTimeout) || !sources.IsCancelled(err) || len(server.paths()) > 0 {
 		t.Errorf("%v", err)
 	}
-	if sent := ledger.Queries(); len(sent) != 1 || sent[0].Status != sources.QueryFailed {
+	if sent := ledger.Queries(); len(sent) != 1 || sent[0].Status != sources.QueryCancelled {
 		t.Errorf("%+v", sent)
 	}
 }
