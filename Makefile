@@ -20,7 +20,7 @@ GOLANGCI := $(GOLANGCI_BIN)/golangci-lint
 INTEGRATION := go test -tags integration -count=1 -p 1 -timeout 30m
 
 # Folders named testdata are left out of ./..., so their programs are named.
-SHIP := ./testdata/backends/ship ./testdata/picture ./testdata/terminal
+SHIP := ./testdata/backends/ship ./testdata/picture ./testdata/terminal ./testdata/incidents
 SCRIPTS := $(BACKENDS) .ci/run
 
 LOAD_REQUESTS ?= 200
@@ -37,7 +37,7 @@ build: ## compile bin/obs
 .PHONY: test
 test: ## vet and test everything that needs no server
 	go vet ./...
-	go test ./...
+	go test ./... ./testdata/incidents
 
 .PHONY: race
 race: ## the same tests under the race detector (needs a C compiler)
@@ -93,6 +93,16 @@ incident: build ## the main job, on real servers: HotROD gently, then hard, then
 	from=$$(date -u +%FT%TZ); $(BACKENDS) load 40 1 >&2; to=$$(date -u +%FT%TZ); \
 	$(BACKENDS) load 60 12 >&2; sleep 11; \
 	bin/obs triage --since 2m --baseline "$$from/$$to" $(ARGS)
+
+# The recordings are no part of the repository: testdata/incidents/README.md tells their format.
+.PHONY: bench-incidents
+bench-incidents: ## score obs triage on recorded incidents, in real backends: INCIDENTS=DIR
+	@if [[ ! -d "$(INCIDENTS)" ]]; then echo 'bench-incidents: give a folder of recorded incidents: make bench-incidents INCIDENTS=DIR; testdata/incidents/README.md tells what it holds' >&2; exit 2; fi
+	@$(MAKE) -s --no-print-directory build
+	@for server in prometheus loki jaeger; do $(BACKENDS) start $$server; done; \
+	line=$$($(BACKENDS) env); eval "$$line"; \
+	go run ./testdata/incidents load --prometheus-url "$$PROMETHEUS_URL" --loki-url "$$LOKI_URL" --jaeger-url "$$JAEGER_URL" --otlp-url "$$OTLP_URL" "$(INCIDENTS)"; \
+	go run ./testdata/incidents score --leave-one-out "$(INCIDENTS)"
 
 .PHONY: keys
 keys: ## write docs/keys.md from the key map
