@@ -31,8 +31,11 @@ type Case struct {
 
 	Suspects  []Suspect `json:"suspects"`
 	Anomalies []Anomaly `json:"anomalies"`
-	Hops      []Hop     `json:"hops"`
-	Trace     *Trace    `json:"trace,omitempty"`
+	// Changes are those from some time before the onset until the window's end, the nearest
+	// to the onset first.
+	Changes []Change `json:"changes,omitempty"`
+	Hops    []Hop    `json:"hops"`
+	Trace   *Trace   `json:"trace,omitempty"`
 	// Cohorts are the traces that Trace was chosen from and compared with.
 	Cohorts *Cohorts `json:"cohorts,omitempty"`
 	// OtherTraces are further traces of the same request.
@@ -81,6 +84,8 @@ type Suspect struct {
 	Operation string   `json:"operation,omitempty"`
 	Score     float64  `json:"score"` // 0 to 1
 	Findings  []string `json:"findings"`
+	// Against are the findings that speak against it.
+	Against []string `json:"against,omitempty"`
 }
 
 // Anomaly is a series whose window departs from its baseline.

@@ -88,37 +88,94 @@ type history struct {
 	step                                   time.Duration
 	versions, starts, replicas, configured []sources.Series
 	services                               []string // that the survey knows; none before it
+	dotted                                 bool     // the server knows labels with dots: older ones do not parse them
 }
 
-func (x *Explorer) askChanges(ctx context.Context, note *gaps) []Change {
-	h := history{span: x.whole(), step: max(niceStep(x.question.Window.Duration()/pointsPerWindow), time.Second)}
+// historyOf is one of a span, before it is asked for. What a survey measured tells of the
+// services, and of the server.
+func historyOf(span sources.Window, q Question, surveyed []measured) *history {
+	h := &history{span: span, step: historyStep(q)}
+	for _, m := range surveyed {
+		h.services = append(h.services, m.service)
+		h.dotted = h.dotted || strings.Contains(m.question.ServiceLabel, ".") || strings.Contains(m.question.Metric, ".")
+	}
+	return h
+}
+
+// historyStep is the time between the moments that are asked for.
+func historyStep(q Question) time.Duration {
+	return max(niceStep(q.Window.Duration()/pointsPerWindow), time.Second)
+}
+
+// changeQuestion is a query about changes, what is lost without it, and where its series go.
+type changeQuestion struct {
+	query, lost string
+	into        *[]sources.Series
+}
+
+func (h *history) questions() []changeQuestion {
 	labels := naming
-	if !x.dotted() {
+	if !h.dotted {
 		labels = undotted(labels)
 	}
-	x.mu.Lock()
-	if x.survey != nil {
-		for _, m := range x.survey.measured {
-			h.services = append(h.services, m.service)
-		}
+	return []changeQuestion{
+		{versionQuery(labels, h.dotted), "changes of version", &h.versions},
+		{startQuery(labels, h.span.From, h.step), "restarts", &h.starts},
+		{replicaQuery(labels), "changes of replicas", &h.replicas},
+		{configQuery(labels, h.step), "changes of configuration", &h.configured},
 	}
-	x.mu.Unlock()
+}
+
+// ask brings the history, each kind of change in a query of its own.
+func (h *history) ask(ctx context.Context, metrics sources.Metrics, note *gaps) {
 	var group errgroup.Group
-	ask := func(query, lost string, into *[]sources.Series) {
+	for _, q := range h.questions() {
 		group.Go(func() error {
-			answer, err := x.set.Metrics.Range(ctx, query, aligned(h.span, h.step), h.step)
+			answer, err := metrics.Range(ctx, q.query, aligned(h.span, h.step), h.step)
 			if err != nil {
-				note.failed(sources.Prometheus, lost+" were not looked at", err)
+				note.failed(sources.Prometheus, q.lost+" were not looked at", err)
 			}
-			*into = within(answer.Series, h.span)
+			*q.into = within(answer.Series, h.span)
 			return nil
 		})
 	}
-	ask(versionQuery(labels, x.dotted()), "changes of version", &h.versions)
-	ask(startQuery(labels, h.span.From, h.step), "restarts", &h.starts)
-	ask(replicaQuery(labels), "changes of replicas", &h.replicas)
-	ask(configQuery(labels, h.step), "changes of configuration", &h.configured)
 	_ = group.Wait() // failures are noted where they occur
+}
+
+// askedFor is the label by which the series of an answer to several questions are told apart.
+const askedFor = "asked_for"
+
+// askAtOnce brings the history in one query, where questions are scarce. What fails of it
+// fails altogether.
+func (h *history) askAtOnce(ctx context.Context, metrics sources.Metrics) error {
+	questions := h.questions()
+	parts := make([]string, len(questions))
+	for i, q := range questions {
+		parts[i] = fmt.Sprintf(`label_replace(%s, %q, "%d", "", "")`, q.query, askedFor, i)
+	}
+	answer, err := metrics.Range(ctx, strings.Join(parts, " or "), aligned(h.span, h.step), h.step)
+	if err != nil {
+		return err
+	}
+	for _, s := range within(answer.Series, h.span) {
+		i, err := strconv.Atoi(s.Labels[askedFor])
+		if err != nil || i < 0 || i >= len(questions) {
+			continue // it answers nothing that was asked
+		}
+		*questions[i].into = append(*questions[i].into, s)
+	}
+	return nil
+}
+
+func (x *Explorer) askChanges(ctx context.Context, note *gaps) []Change {
+	x.mu.Lock()
+	var known []measured
+	if x.survey != nil {
+		known = x.survey.measured
+	}
+	x.mu.Unlock()
+	h := historyOf(x.whole(), x.question, known)
+	h.ask(ctx, x.set.Metrics, note)
 
 	found := h.changes()
 	if more := len(found) - maxChanges; more > 0 {
@@ -130,15 +187,6 @@ func (x *Explorer) askChanges(ctx context.Context, note *gaps) []Change {
 		found = found[more:]
 	}
 	return append([]Change{}, found...)
-}
-
-// dotted reports whether the server knows labels with dots: older ones do not parse them.
-func (x *Explorer) dotted() bool {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	return x.survey != nil && slices.ContainsFunc(x.survey.measured, func(m measured) bool {
-		return strings.Contains(m.question.ServiceLabel, ".") || strings.Contains(m.question.Metric, ".")
-	})
 }
 
 func undotted(labels []string) []string {
@@ -333,7 +381,8 @@ func (r *rollout) changes() []Change {
 			seen, known := last[version]
 			if previous != nil && (!known || at.Sub(seen) > settles) {
 				if from := mostRun(previous, version); from != "" {
-					found = append(found, r.change(at, from, version, r.share(moments[i:], version)))
+					count, total := r.share(moments[i:], version)
+					found = append(found, r.change(at, from, version, count, total))
 					came = version
 				}
 			}
@@ -343,16 +392,25 @@ func (r *rollout) changes() []Change {
 	}
 	if end := len(moments) - 1; came != "" && last[came].Before(moments[end]) {
 		i, _ := slices.BinarySearchFunc(moments, last[came], time.Time.Compare)
-		found = append(found, r.change(moments[i+1], came, mostRun(r.at[moments[end]], came), ""))
+		found = append(found, r.change(moments[i+1], came, mostRun(r.at[moments[end]], came), 0, 0))
 	}
 	return found
 }
 
-func (r *rollout) change(at time.Time, from, to, share string) Change {
-	return Change{
-		Time: at.UTC(), Kind: ChangeVersion, Service: r.service, Query: r.query,
-		Text: Shorten(from) + " → " + Shorten(to) + share,
+// change is one to a version on so many of all instances, 0 of 0 where that is not known.
+func (r *rollout) change(at time.Time, from, to string, count, total int) Change {
+	c := Change{
+		Time: at.UTC(), Kind: ChangeVersion, Service: r.service, Query: r.query, Version: to, Instances: count, Of: total,
+		Text: Shorten(from) + " → " + Shorten(to),
 	}
+	switch {
+	case total <= 1:
+	case count == total:
+		c.Text += fmt.Sprintf(" on all %d instances", total)
+	default:
+		c.Text += fmt.Sprintf(" on %d of %d instances", count, total)
+	}
+	return c
 }
 
 // mostRun is the version that most instances run, apart from one.
@@ -366,8 +424,8 @@ func mostRun(versions map[string]float64, apart string) string {
 	return best
 }
 
-// share says on how many instances the version ran when it ran on the largest share.
-func (r *rollout) share(moments []time.Time, version string) string {
+// share is on how many of all instances the version ran when it ran on the largest share.
+func (r *rollout) share(moments []time.Time, version string) (instances, of int) {
 	count, total := 0.0, 1.0
 	for _, at := range moments {
 		all := 0.0
@@ -378,13 +436,7 @@ func (r *rollout) share(moments []time.Time, version string) string {
 			count, total = n, all
 		}
 	}
-	switch {
-	case total <= 1:
-		return ""
-	case count == total:
-		return fmt.Sprintf(" on all %.0f instances", total)
-	}
-	return fmt.Sprintf(" on %.0f of %.0f instances", count, total)
+	return int(count), int(total)
 }
 
 // levels is how many instances a service has, by moment.
@@ -587,6 +639,7 @@ func oneChange(seen []restart, counts map[owner]*levels) Change {
 	for _, l := range counts {
 		if total := atMoment(l.samples, c.Time); sameService(l.service, c.Service) && total > 1 && float64(n) <= total {
 			c.Text = fmt.Sprintf("%d of %.0f instances started anew", n, total)
+			c.Instances, c.Of = n, int(total)
 			break
 		}
 	}

@@ -29,6 +29,8 @@ func (w *walk) conclude(primary *measured) {
 	w.noteErrors()
 	w.rankSuspects()
 	w.answerFromClues()
+	w.answerChanges()
+	w.speakAgainst()
 }
 
 func (w *walk) verdict() Verdict {

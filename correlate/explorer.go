@@ -43,12 +43,25 @@ func (x *Explorer) Queries() []Query {
 	return c.Queries
 }
 
-// Triage is the walk of the package's own Triage, whose survey the explorer keeps.
+// Triage is the walk of the package's own Triage, whose survey the explorer keeps, and what
+// it learnt of changes: neither asks for those again that the other has.
 func (x *Explorer) Triage(ctx context.Context, observe Observer) *Case {
 	w := newWalk(x.set, x.question, observe)
+	// Where baseline and window do not adjoin, the walk looks further back than a chart shows.
+	shared := w.adjoining()
+	x.mu.Lock()
+	if shared && x.done != nil {
+		w.changes.known(x.done)
+	}
+	x.mu.Unlock()
 	found := w.triage(ctx)
 	if ctx.Err() == nil && len(w.measured) > 0 {
 		x.keep(&surveyed{measured: w.measured, over: w.over})
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if shared && w.changes.asked && len(w.changes.all) <= maxChanges {
+		x.done = w.changes.all
 	}
 	return found
 }

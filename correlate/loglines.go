@@ -51,10 +51,21 @@ type loggedSide struct {
 	errors map[string]map[sources.TraceID]bool
 	traces int
 	// apart are the lines of services that log no IDs, read of the time covered.
-	apart   []*sources.Record
-	covered sources.Window
-	query   string
-	over    sources.Window
+	apart    []*sources.Record
+	covered  sources.Window
+	selector sources.Selector
+	over     sources.Window
+}
+
+// of selects the lines of one service, by the label that names it, among those of the side.
+func (s *loggedSide) of(label, service string) string {
+	own := sources.Selector{{Name: label, Op: sources.Equal, Value: service}}
+	for _, m := range s.selector {
+		if m.Name != label {
+			own = append(own, m)
+		}
+	}
+	return own.String()
 }
 
 // lineShift is a pattern of which a kind of work logs more or less.
@@ -139,9 +150,9 @@ func (w *walk) lineShifts(ctx context.Context) (shifts []lineShift, said string,
 		over := within2(spanOf(trees), []sources.Window{w.question.Window, w.question.Baseline}[side])
 		sides[side] = &loggedSide{
 			kinds: map[spans.Key]*logged{}, whole: map[spans.Key]*logged{}, errors: map[string]map[sources.TraceID]bool{},
-			traces: len(trees), query: covering(streams)[0].String(), over: over}
+			traces: len(trees), selector: covering(streams)[0], over: over}
 		group.Go(func() (err error) {
-			answers[side], err = w.set.Logs.Records(asking, sides[side].query, over, linesOfSide, false)
+			answers[side], err = w.set.Logs.Records(asking, sides[side].selector.String(), over, linesOfSide, false)
 			return err
 		})
 	}
@@ -399,22 +410,34 @@ func (w *walk) lineClue(s *lineShift, said map[string]int) {
 	if said[at]++; said[at] > maxOfAKind {
 		return
 	}
-	side := w.lineSides[0]
-	if kind == byLostLines {
-		side = w.lineSides[1]
-	}
 	what := fmt.Sprintf("%q", Shorten(s.pattern))
 	if s.pattern == anyLine {
 		what = "anything at all"
 	}
 	text := fmt.Sprintf("%s of requests to %s %s log %s, and %s did (%d requests against %d)",
 		Quantity(s.window, "ratio"), s.key.Service, s.key.Operation, what, Quantity(s.baseline, "ratio"), s.windowVisits, s.baselineVisits)
-	evidence := logEvidence(w.set.Logs, side.query, side.over)
-	evidence.Values = []Value{{Name: "baseline", Value: s.baseline, Unit: "ratio"}, {Name: "window", Value: s.window, Unit: "ratio"}}
 	w.keep(clue{
 		kind: kind, service: s.key.Service, operation: s.key.Operation, strength: change * sureness(s.p) * (1 - s.known),
-		finding: w.found.AddFinding(text, evidence), traces: s.traces,
+		finding: w.found.AddFinding(text, w.lineEvidence(s, kind)...), traces: s.traces,
 	})
+}
+
+// lineEvidence is the lines that were read of both sides, the side that shows the pattern
+// first, and the searches for the requests that they are of.
+func (w *walk) lineEvidence(s *lineShift, kind clueKind) []Evidence {
+	evidence := make([]Evidence, 0, 2)
+	for i, values := range [][]Value{
+		{{Name: "window", Value: s.window, Unit: "ratio"}, {Name: "requests in the window", Value: float64(s.windowVisits)}},
+		{{Name: "baseline", Value: s.baseline, Unit: "ratio"}, {Name: "requests in the baseline", Value: float64(s.baselineVisits)}},
+	} {
+		side := logEvidence(w.set.Logs, w.lineSides[i].selector.String(), w.lineSides[i].covered)
+		side.Values = values
+		evidence = append(evidence, side)
+	}
+	if kind == byLostLines {
+		slices.Reverse(evidence)
+	}
+	return slices.Concat(evidence, w.sampleEvidence(0), w.sampleEvidence(1))
 }
 
 // apartDoubt is by how much less lines say that are counted by time: traffic makes them
@@ -439,10 +462,10 @@ func (w *walk) compareApart() {
 	}
 	said := map[string]int{}
 	for _, c := range patterns.Compare(sides[1], sides[0], patterns.Options{}) {
-		kind, side, change := byErrorLines, w.lineSides[0], 1-c.BaselineRate/c.WindowRate
+		kind, change := byErrorLines, 1-c.BaselineRate/c.WindowRate
 		switch {
 		case c.Kind == patterns.Vanished:
-			kind, side, change = byLostLines, w.lineSides[1], 1
+			kind, change = byLostLines, 1
 		case (c.Kind != patterns.New && c.Kind != patterns.Grown) || c.Severity < patterns.Error || c.P >= patterns.MaxP:
 			continue
 		}
@@ -450,12 +473,32 @@ func (w *walk) compareApart() {
 		if said[at]++; said[at] > maxOfAKind {
 			continue
 		}
-		evidence := logEvidence(w.set.Logs, side.query, side.covered)
-		evidence.Values = []Value{{Name: "lines in the baseline", Value: c.BaselineCount}, {Name: "lines in the window", Value: c.WindowCount}}
 		w.keep(clue{
 			kind: kind, service: c.Service, strength: change * sureness(c.P) / apartDoubt,
 			finding: w.found.AddFinding(fmt.Sprintf("%s logs %q %.3g times a minute, and did %.3g times",
-				c.Service, Shorten(c.Pattern), c.WindowRate*60, c.BaselineRate*60), evidence),
+				c.Service, Shorten(c.Pattern), c.WindowRate*60, c.BaselineRate*60), w.apartEvidence(&c, kind)...),
 		})
 	}
+}
+
+// apartEvidence is the service's lines of both sides, the side that shows the pattern first.
+// How often a minute is by the length of the window that is given with each.
+func (w *walk) apartEvidence(c *patterns.Change, kind clueKind) []Evidence {
+	label := ""
+	for _, r := range slices.Concat(w.lineSides[0].apart, w.lineSides[1].apart) {
+		if service, name := r.Stream.First(logServiceLabels...); service == c.Service {
+			label = name
+			break
+		}
+	}
+	evidence := make([]Evidence, 0, 2)
+	for i, value := range []Value{{Name: "lines in the window", Value: c.WindowCount}, {Name: "lines in the baseline", Value: c.BaselineCount}} {
+		side := logEvidence(w.set.Logs, w.lineSides[i].of(label, c.Service), w.lineSides[i].covered)
+		side.Values = []Value{value}
+		evidence = append(evidence, side)
+	}
+	if kind == byLostLines {
+		slices.Reverse(evidence)
+	}
+	return evidence
 }

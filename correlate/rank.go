@@ -36,6 +36,7 @@ const (
 	byUnanswered                 // calls to it have no span of it any more
 	byLostWork                   // its requests do no more what they did
 	byMoreWork                   // its requests do something more often
+	byChange                     // it was changed shortly before the trouble began
 	byErrorLines                 // it logs errors that it did not
 	byLostLines                  // it no longer logs what it did
 	byOtherLines                 // it logs what it did not
@@ -65,6 +66,9 @@ var weights = map[clueKind]kindWeight{
 	byMetric:     {weight: 0.3, symptom: true},
 	byTraffic:    {weight: 0.3, symptom: true},
 	byMoreWork:   {weight: 0.3, symptom: true},
+	// Most incidents follow a change, and most changes are followed by none: a change makes
+	// likelier what speaks for itself, and decides between equals.
+	byChange:     {weight: 0.1},
 	byOther:      {weight: 0.2, symptom: true},
 	bySparse:     {weight: 0.1, symptom: true},
 	byOtherLines: {weight: 0.2, symptom: true},
@@ -212,9 +216,19 @@ func (w *walk) rankSuspects() {
 	if w.found.Verdict == Healthy {
 		return
 	}
+	all := append(w.anomalyClues(), w.clues...)
+	ranked := w.ranking(all)
+	if changed := w.changeClues(ranked); len(changed) > 0 {
+		ranked = w.ranking(append(all, changed...))
+	}
+	w.found.Suspects = append(w.found.Suspects, ranked[:min(len(ranked), maxSuspects)]...)
+}
+
+// ranking is the order that clues make of the services.
+func (w *walk) ranking(all []clue) []Suspect {
 	best := map[string]map[clueKind]clue{}
 	findings := map[string][]string{}
-	for _, c := range append(w.anomalyClues(), w.clues...) {
+	for _, c := range all {
 		if best[c.service] == nil {
 			best[c.service] = map[clueKind]clue{}
 		}
@@ -276,7 +290,7 @@ func (w *walk) rankSuspects() {
 			ranked[i].Rank = ranked[i-1].Rank
 		}
 	}
-	w.found.Suspects = append(w.found.Suspects, ranked[:min(len(ranked), maxSuspects)]...)
+	return ranked
 }
 
 // together is the share of the requests that show a caller's symptoms in which the callee

@@ -44,6 +44,13 @@ func TestRank(t *testing.T) {
 		{"a caller's own time is no symptom", []clue{
 			{kind: byOwnTime, service: "front", strength: 1, traces: one}, {kind: byLostLines, service: "back", strength: 0.8, traces: one},
 		}, []string{"front", "back"}},
+		{"a change decides between equals", []clue{
+			{kind: byOwnTime, service: "a", strength: 0.5}, {kind: byOwnTime, service: "b", strength: 0.5}, {kind: byChange, service: "b", strength: 1},
+		}, []string{"b", "a"}},
+		{"a change weighs less than what was seen", []clue{{kind: byChange, service: "a", strength: 1}, {kind: byOwnTime, service: "b", strength: 0.5}}, []string{"b", "a"}},
+		{"a changed caller is a victim all the same", []clue{
+			{kind: byErrorLines, service: "front", strength: 1, traces: one}, {kind: byChange, service: "front", strength: 1}, {kind: byLostLines, service: "back", strength: 0.8, traces: one},
+		}, []string{"back", "front"}},
 		{"too few samples explain nothing", []clue{
 			{kind: byErrorLines, service: "front", strength: 0.3, traces: one}, {kind: bySparse, service: "back", strength: 1},
 		}, []string{"front", "back"}},

@@ -26,10 +26,10 @@ const (
 // sample is some recent requests of both sides, whatever they are.
 type sample struct {
 	window, baseline []*spans.Tree
-	queries          []sources.TraceQuery // of the window
-	calls            map[spans.Edge]bool  // who calls whom
-	known            int                  // services that send spans
-	limited          bool                 // there may be other entries
+	queries          [2][]sources.TraceQuery // of window and baseline
+	calls            map[spans.Edge]bool     // who calls whom
+	known            int                     // services that send spans
+	limited          bool                    // there may be other entries
 	// failing is how much of the share of requests that fail the baseline had already: that
 	// others fail than before is less than that more do.
 	failing float64
@@ -56,9 +56,7 @@ func (w *walk) sampleRequests(ctx context.Context) (*sample, error) {
 	for i, entry := range entries {
 		for side, window := range []sources.Window{w.question.Window, w.question.Baseline} {
 			query := sources.TraceQuery{Service: entry, Window: window, Limit: sampleSize}
-			if side == 0 {
-				s.queries = append(s.queries, query)
-			}
+			s.queries[side] = append(s.queries[side], query)
 			group.Go(func() (err error) {
 				sides[i][side], err = w.searchTrees(searching, query)
 				return err
@@ -339,7 +337,7 @@ func withoutCallee(shifts []spans.Shift) []spans.Shift {
 	}
 	for i := range shifts {
 		if s := &shifts[i]; s.What == spans.Lost && len(lost[s.Callee]) >= callersGone {
-			s.What, s.Peer = spans.Unanswered, s.Key.Service
+			s.What, s.Peer = spans.Unanswered, s.Key.Service+" "+s.Key.Operation
 			s.Key = spans.Key{Service: s.Callee}
 			s.Baseline, s.Window = 1-s.Baseline, 1-s.Window
 		}
@@ -370,12 +368,20 @@ func (w *walk) shiftFinding(s *spans.Shift) string {
 		text = fmt.Sprintf("%s of what %s did with %s is without a span of %s, and %s was", is, s.Peer, s.Key.Service, s.Key.Service, was)
 	}
 	text += fmt.Sprintf(" (%d requests against %d)", s.WindowVisits, s.BaselineVisits)
+	evidence := w.sampleEvidence(0, Value{Name: "window", Value: s.Window, Unit: unit}, Value{Name: "requests in the window", Value: float64(s.WindowVisits)})
+	evidence = append(evidence, w.sampleEvidence(1,
+		Value{Name: "baseline", Value: s.Baseline, Unit: unit}, Value{Name: "requests in the baseline", Value: float64(s.BaselineVisits)})...)
+	return w.found.AddFinding(text, evidence...)
+}
+
+// sampleEvidence is the searches of one side, 0 the window and 1 the baseline. The values
+// are those of all traces of the side together.
+func (w *walk) sampleEvidence(side int, values ...Value) []Evidence {
 	var evidence []Evidence
-	for _, query := range w.sampled.queries {
+	for _, query := range w.sampled.queries[side] {
 		evidence = append(evidence, Evidence{
-			Backend: sources.Jaeger, Query: query.String(), Window: query.Window, URL: w.set.Traces.SearchLink(query),
-			Values: []Value{{Name: "baseline", Value: s.Baseline, Unit: unit}, {Name: "window", Value: s.Window, Unit: unit}},
+			Backend: sources.Jaeger, Query: query.String(), Window: query.Window, Values: values, URL: w.set.Traces.SearchLink(query),
 		})
 	}
-	return w.found.AddFinding(text, evidence...)
+	return evidence
 }

@@ -279,6 +279,7 @@ func wellFormed(t *testing.T, c *correlate.Case) {
 	}
 	for i, s := range c.Suspects {
 		refers("suspect "+s.Service, s.Findings)
+		refers("against suspect "+s.Service, s.Against)
 		if s.Score <= 0 || s.Score > 1 || (i > 0 && s.Score > c.Suspects[i-1].Score) {
 			t.Errorf("suspects out of order, or a score beyond 0 to 1: %+v", c.Suspects)
 		}

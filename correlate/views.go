@@ -136,6 +136,13 @@ type Change struct {
 	Service string    `json:"service"`
 	Text    string    `json:"text"`  // 1.8.2 -> 1.8.3 on 3 of 6 instances
 	Query   string    `json:"query"` // that shows it
+	// Version is the one that came. Instances of all instances have the change at most; both
+	// are 0 where that is not known.
+	Version   string `json:"version,omitempty"`
+	Instances int    `json:"instances,omitempty"`
+	Of        int    `json:"of_instances,omitempty"`
+	// Note is what the change has to do with the trouble, where that is known.
+	Note string `json:"note,omitempty"`
 }
 
 // The kinds of change.

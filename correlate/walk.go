@@ -14,7 +14,7 @@ import (
 
 // Step is a part of the work as it starts and as it ends.
 type Step struct {
-	Name   string // survey, traces, trace, failures, records, logs, attributes
+	Name   string // survey, traces, trace, failures, records, logs, attributes, changes
 	Done   bool
 	Failed bool   // it ended without an answer
 	Text   string // what is being done, or what came of it
@@ -88,6 +88,8 @@ type walk struct {
 	sampled  *sample  // requests of both sides, nil until asked for
 	clues    []clue   // what speaks against services beside anomalies and the walk's trace
 	crowd    *crowd   // the machine on which services are slow, nil without a neighbor to blame
+	// changes is what was done to services, once that was asked.
+	changes changesSeen
 	// lineSides is what requests logged in window and baseline.
 	lineSides [2]*loggedSide
 	// gapParts is how much of the time between two services is the callee's, where more is
@@ -150,6 +152,7 @@ func (w *walk) triage(ctx context.Context) *Case {
 	w.preview(primary)
 	w.toRecords(ctx, primary)
 	w.compareAlike(ctx, primary)
+	w.noteChanges(ctx)
 	w.conclude(primary)
 
 	if err := ctx.Err(); err != nil {

@@ -81,7 +81,7 @@ func TestExemplarLeadsToTraceSpanAndRecords(t *testing.T) {
 			t.Errorf("%s: %q; want %q", question, answer.got, answer.want)
 		}
 	}
-	if want := []string{"survey", "trace", "requests", "lines", "records"}; !slices.Equal(steps, want) {
+	if want := []string{"survey", "trace", "requests", "lines", "records", "changes"}; !slices.Equal(steps, want) {
 		t.Errorf("steps %v, want %v", steps, want)
 	}
 	// What is concluded on the way grows, and the walk does not change it afterwards.

@@ -538,7 +538,7 @@ func (a *app) frame() string {
 // title says what is shown, of what time, and how the backends do.
 func (a *app) title() string {
 	left := " obs  " + a.options.Title
-	if a.explorer != nil {
+	if a.explorer != nil && !a.options.Trace { // one request tells its own time
 		q := a.explorer.Question()
 		left += " · " + clockSpan(q.Window)
 		if !q.Baseline.IsZero() {

@@ -12,8 +12,8 @@ import (
 	"obs/tui/draw"
 )
 
-// caseScreen is all that was found: suspects with what speaks for them, every hop and
-// finding with its evidence, what is missing, and the queries that ran.
+// caseScreen is all that was found: suspects with what speaks for them and against them,
+// every hop and finding with its evidence, what is missing, and the queries that ran.
 type caseScreen struct {
 	*stage
 	entries []entry
@@ -60,7 +60,9 @@ func (c *caseScreen) collect() {
 	if c.found == nil {
 		return
 	}
-	c.addSuspects()
+	if c.found.Verdict != "" { // else it is about one request
+		c.addSuspects()
+	}
 	c.addMissing()
 	c.addHops()
 	c.addFindings()
@@ -113,6 +115,11 @@ func (c *caseScreen) addSuspects() {
 				if e.picked.query == "" && len(f.Evidence) > 0 {
 					e.picked.query, e.picked.url = f.Evidence[0].Query, f.Evidence[0].URL
 				}
+			}
+		}
+		for _, id := range s.Against {
+			if f := c.found.Finding(id); f != nil {
+				e.more = append(e.more, "- "+f.Statement)
 			}
 		}
 		c.entries = append(c.entries, e)

@@ -295,11 +295,12 @@ func (l *logsScreen) nearestCaller() sources.SpanID {
 // isNear tells the records of the caller of the span that matters.
 func (l *logsScreen) isNear(r *correlate.Record) bool { return l.caller != "" && r.SpanID == l.caller }
 
-// recommend selects the record that says most: an error of the span that matters, any
-// error, a record of the span; where it has none one of its caller, warnings first, since
-// many services log no worse of what they try again; any warning; the first one.
+// recommend selects the record that says most. Whose it is comes before how bad it is, for
+// normal requests log errors too: the records of the span that matters, or where it has none
+// warnings and errors of its caller, since many services log no worse of what they try again;
+// then any error, any record of the caller, any warning, the first one.
 func (l *logsScreen) recommend() {
-	const last = 6
+	const last = 8
 	rank := func(r *correlate.Record) int {
 		mine, level := l.isMine(r), recordLevel(r.Severity)
 		switch {
@@ -310,16 +311,20 @@ func (l *logsScreen) recommend() {
 			return last
 		case mine && level == draw.Bad:
 			return 0
-		case level == draw.Bad:
+		case mine && level == draw.Watch:
 			return 1
-		case mine:
+		case l.isNear(r) && level == draw.Bad:
 			return 2
 		case l.isNear(r) && level == draw.Watch:
 			return 3
-		case l.isNear(r):
+		case mine:
 			return 4
-		case level == draw.Watch:
+		case level == draw.Bad:
 			return 5
+		case l.isNear(r):
+			return 6
+		case level == draw.Watch:
+			return 7
 		}
 		return last
 	}

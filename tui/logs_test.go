@@ -131,9 +131,9 @@ func TestLogsBeginAtTheGuiltyRecord(t *testing.T) {
 		want    string
 	}{
 		{"an error of the span", logged(), loggedSpan, "timeout calling provider"},
-		{"any error without one of the span", without(4), loggedSpan, "cart is empty"},
+		{"a warning of the span before an error of another", without(4), loggedSpan, "retrying authorize"},
+		{"what the span says before an error of another", without(4, 5), loggedSpan, "authorizing"},
 		{"any error without a span", logged(), "", "cart is empty"},
-		{"a record of the span without errors", without(2, 4), loggedSpan, "authorizing"},
 		{"a warning", without(2, 4), "", "retrying authorize"},
 		{"the first one", without(2, 4, 5), "", "request received"},
 	} {
@@ -295,7 +295,7 @@ func TestLogsFilter(t *testing.T) {
 		d.shows(test.want)
 	}
 	filter("retry")
-	d.selects("cart is empty") // an error
+	d.selects("retrying authorize") // of the span
 	d.press("esc")
 	d.shows("7 records")
 	d.selects("timeout calling")
@@ -983,4 +983,17 @@ func TestLogsNextError(t *testing.T) {
 	d.press("enter", "n")
 	d.shows("no record here is an error or a warning")
 	d.selects("five")
+}
+
+// What the guilty span says comes before an error that another one logs in every request.
+func TestLogsOfTheSpanComeFirst(t *testing.T) {
+	record := func(span sources.SpanID, severity, line string) correlate.Record {
+		return correlate.Record{Time: noon, Service: "web", Severity: severity, Line: line, SpanID: span, Join: correlate.BySpanID}
+	}
+	const mine, other = sources.SpanID("00000000000000a1"), sources.SpanID("00000000000000b2")
+	known := []correlate.Record{record(other, "info", "one"), record(other, "error", "two"), record(mine, "info", "waiting for a lock")}
+	d := onLogsOf(t, logging(nil), 120, 24, func(l *logsScreen) { l.focus, l.known = mine, known })
+	d.selects("waiting for a lock")
+	d = onLogsOf(t, logging(nil), 120, 24, func(l *logsScreen) { l.focus, l.known = "00000000000000c3", known })
+	d.selects("two")
 }

@@ -333,6 +333,8 @@ func (o *overview) nothing(width int) []string {
 	switch {
 	case o.needle != "":
 		text = fmt.Sprintf("nothing here holds %q; esc drops the filter", o.needle)
+	case len(o.table.Missing) > 0:
+		text = "nothing is known of the " + string(o.grouping)
 	case o.alerts:
 		text = "no alert is pending or firing"
 	}
@@ -472,6 +474,9 @@ func (o *overview) serviceRow(row *correlate.ServiceRow) []draw.Cell {
 	level := levelOf(row.Verdict)
 	if a := o.anomalyOf(row.Service); a != nil && row.Operation == "" && row.Instance == "" {
 		level = draw.Bad
+		if a.Signal == "traffic" && a.Direction == "up" {
+			level = draw.Watch // more requests harm nobody by themselves
+		}
 	}
 	name := row.Service
 	if row.Operation != "" {

@@ -35,6 +35,7 @@ func Markdown(w io.Writer, c *correlate.Case) error {
 		p.blank()
 	}
 	markdownSuspects(p, c)
+	markdownChanges(p, c)
 	markdownNothing(p, c)
 	markdownHops(p, c)
 	if c.Verdict != "" {
@@ -70,6 +71,40 @@ func markdownSuspects(p *page, c *correlate.Case) {
 	p.line("| ---: | --- | --- | ---: | --- |")
 	for _, s := range c.Suspects {
 		p.line("| %d | %s | %s | %.2f | %s |", s.Rank, escape(s.Service), escape(s.Operation), s.Score, escape(strings.Join(s.Findings, " ")))
+	}
+	p.blank()
+	against := false
+	for _, s := range c.Suspects {
+		for _, id := range s.Against {
+			f := c.Finding(id)
+			if f == nil {
+				continue
+			}
+			if !against {
+				p.line("What speaks against them:")
+				p.blank()
+				against = true
+			}
+			p.line("- %s: %s (%s)", opening(s.Service), escape(f.Statement), escape(id))
+		}
+	}
+	if against {
+		p.blank()
+	}
+}
+
+func markdownChanges(p *page, c *correlate.Case) {
+	if len(c.Changes) == 0 {
+		return
+	}
+	p.line("## Changed")
+	p.blank()
+	for i := range c.Changes {
+		if i == shownChanges {
+			p.line("- and %d more, which -o json has", len(c.Changes)-i)
+			break
+		}
+		p.line("- %s, %s", correlate.Clock(c.Changes[i].Time), escape(changeLine(&c.Changes[i])))
 	}
 	p.blank()
 }

@@ -58,7 +58,7 @@ func headline(c *correlate.Case) string {
 	verdict := Sign(c.Verdict) + " " + strings.ToUpper(string(c.Verdict))
 	switch {
 	case c.Verdict == correlate.Anomalous && c.Answers != nil:
-		return verdict + "  " + c.Answers.WhatChanged.Text
+		return verdict + "  " + firstSentence(c.Answers.WhatChanged.Text)
 	case c.Verdict == correlate.Healthy && len(c.Anomalies) > 0:
 		return fmt.Sprintf("%s  nothing departs for the worse in %s", verdict, counted(c.Services, "service"))
 	case c.Verdict == correlate.Healthy:
@@ -67,6 +67,14 @@ func headline(c *correlate.Case) string {
 		return verdict + "  the run ended before there was enough to tell"
 	}
 	return verdict + "  too little data to tell"
+}
+
+// firstSentence is the text up to the end of its first sentence.
+func firstSentence(s string) string {
+	if first, _, more := strings.Cut(s, ". "); more {
+		return first + "."
+	}
+	return s
 }
 
 // question is one of the five, with its answer in a case and what would be needed to

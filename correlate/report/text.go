@@ -39,6 +39,7 @@ func triageText(p *page, c *correlate.Case) {
 	}
 	suspects(p, c)
 	anomalies(p, c)
+	changes(p, c)
 	hops(p, c)
 	if c.Trace != nil && len(c.Trace.Spans) > 0 {
 		traceHeader(p, c.Trace)
@@ -152,6 +153,11 @@ func suspects(p *page, c *correlate.Case) {
 	p.line("SUSPECTS")
 	for _, s := range c.Suspects {
 		p.line("  %2d  %4.2f  %s%s", s.Rank, s.Score, pad(strings.TrimSpace(s.Service+" "+s.Operation), 60), refs(s.Findings))
+		for _, id := range s.Against {
+			if f := c.Finding(id); f != nil {
+				indented(p, "            - ", f.Statement+refs([]string{id}))
+			}
+		}
 	}
 	p.blank()
 }
@@ -191,6 +197,32 @@ func anomalies(p *page, c *correlate.Case) {
 			pad(strings.TrimSpace(a.Service+" "+a.Operation), flowWidth), pad(signal, signalWidth),
 			padLeft(correlate.Quantity(a.BaselineValue, a.Unit), quantityWidth), padLeft(correlate.Quantity(a.WindowValue, a.Unit), quantityWidth),
 			padLeft(correlate.Factor(a.BaselineValue, a.WindowValue), factorWidth), a.Score, since)
+	}
+	p.blank()
+}
+
+// shownChanges is how many changes text lists; JSON has them all.
+const shownChanges = 5
+
+// changeLine says a change, with what it has to do with the trouble where that is known.
+func changeLine(c *correlate.Change) string {
+	if c.Note == "" {
+		return c.Service + " " + c.Text
+	}
+	return c.Service + " " + c.Text + " (" + c.Note + ")"
+}
+
+func changes(p *page, c *correlate.Case) {
+	if len(c.Changes) == 0 {
+		return
+	}
+	p.line("CHANGED, the nearest to the onset first")
+	for i := range c.Changes {
+		if i == shownChanges {
+			p.line("  and %d more: -o json has them", len(c.Changes)-i)
+			break
+		}
+		indented(p, "  "+correlate.Clock(c.Changes[i].Time)+"  ", changeLine(&c.Changes[i]))
 	}
 	p.blank()
 }

@@ -206,3 +206,38 @@ func TestNothingFound(t *testing.T) {
 		t.Errorf("it is not said what was searched: %s", text)
 	}
 }
+
+func TestChangesAndWhatSpeaksAgainst(t *testing.T) {
+	c := correlate.NewCase(window(0, time.Minute))
+	c.Verdict, c.Answers = correlate.Anomalous, &correlate.Answers{
+		WhatChanged: correlate.Answer{Text: "a p95 rose from 0.2 s to 1.5 s since 12:00:10. a 1.9.0 → 1.9.1 at 12:00:03, as it began."},
+	}
+	id := c.AddFinding("b waits for a in 3 of 3 slow traces\x1b[2J")
+	c.Suspects = []correlate.Suspect{
+		{Rank: 1, Service: "a", Score: 0.9, Findings: []string{}},
+		{Rank: 2, Service: "b", Score: 0.1, Findings: []string{}, Against: []string{id, "f9"}}, // f9 is none
+	}
+	for i := range 7 {
+		c.Changes = append(c.Changes, correlate.Change{Time: noon.Add(time.Duration(i) * time.Second), Kind: correlate.ChangeVersion, Service: "a", Text: "1.9.0 → 1.9.1\x1b[2J"})
+	}
+	c.Changes[1].Note = "also changed, and not where the trouble is"
+	for form, want := range map[string][]string{
+		write(t, report.Text, c): {
+			"✖ ANOMALOUS  a p95 rose from 0.2 s to 1.5 s since 12:00:10.\n", "  what changed    a p95 rose from 0.2 s to 1.5 s since 12:00:10. a 1.9.0 → 1.9.1",
+			"            - b waits for a in 3 of 3 slow traces", "CHANGED, the nearest to the onset first\n  12:00:00  a 1.9.0 → 1.9.1",
+			"(also changed, and not where the trouble is)\n", "  and 2 more: -o json has them\n",
+		},
+		write(t, report.Markdown, c): {
+			"What speaks against them:\n\n- b: b waits for a in 3 of 3 slow traces", "(f1)\n", "## Changed\n\n- 12:00:00, a 1.9.0 → 1.9.1", "- and 2 more, which -o json has\n",
+		},
+	} {
+		for _, part := range want {
+			if !strings.Contains(form, part) {
+				t.Errorf("no %q in\n%s", part, form)
+			}
+		}
+		if strings.Contains(form, "\x1b") || strings.Contains(form, "12:00:05") {
+			t.Errorf("an escape, or more changes than are shown:\n%s", form)
+		}
+	}
+}
