@@ -17,6 +17,13 @@ import (
 // it.
 func embedded(t *testing.T, name string) (*correlate.Explorer, correlate.Question) {
 	t.Helper()
+	set, question := openShop(t, name)
+	return correlate.NewExplorer(set, question), question
+}
+
+// openShop is the simulated shop with an incident, behind real APIs.
+func openShop(t *testing.T, name string) (sources.Set, correlate.Question) {
+	t.Helper()
 	scenarios := simulation.Scenarios()
 	i := slices.IndexFunc(scenarios, func(s simulation.Scenario) bool { return s.Name == name })
 	if i < 0 {
@@ -44,8 +51,7 @@ func embedded(t *testing.T, name string) (*correlate.Explorer, correlate.Questio
 		t.Fatal(err)
 	}
 	t.Cleanup(set.Close)
-	question := correlate.Question{Window: simulated.Window(), Baseline: simulated.Baseline()}
-	return correlate.NewExplorer(set, question), question
+	return set, correlate.Question{Window: simulated.Window(), Baseline: simulated.Baseline()}
 }
 
 func TestTheShopWithASlowProvider(t *testing.T) {

@@ -19,9 +19,6 @@ import (
 	"obs/correlate/patterns"
 	"obs/correlate/spans"
 	"obs/sources"
-	"obs/sources/connect"
-	"obs/sources/sandbox"
-	simulation "obs/sources/sandbox/shop"
 )
 
 // Every finding of a triage of the shop is held against its evidence: each query is sent
@@ -71,39 +68,6 @@ func TestEveryFindingIsGrounded(t *testing.T) {
 			}
 		})
 	}
-}
-
-// openShop is the simulated shop with an incident, behind real APIs.
-func openShop(t *testing.T, name string) (sources.Set, correlate.Question) {
-	t.Helper()
-	scenarios := simulation.Scenarios()
-	i := slices.IndexFunc(scenarios, func(s simulation.Scenario) bool { return s.Name == name })
-	if i < 0 {
-		t.Fatalf("no scenario %s", name)
-	}
-	simulated := simulation.New(scenarios[i], simulation.Options{Seed: 1, Now: noon})
-	stores := sandbox.NewStores()
-	if err := simulated.Past(t.Context(), stores.Sink()); err != nil {
-		t.Fatal(err)
-	}
-	server, err := sandbox.Serve(t.Context(), stores, sandbox.Options{Now: func() time.Time { return noon }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := server.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	set, err := connect.Open(connect.Options{
-		PrometheusURL: server.PrometheusURL, LokiURL: server.LokiURL, JaegerURL: server.JaegerURL,
-		Getenv: func(string) string { return "" },
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(set.Close)
-	return set, correlate.Question{Window: simulated.Window(), Baseline: simulated.Baseline()}
 }
 
 // grounds is a case with the backends that it is about.
