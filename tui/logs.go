@@ -9,6 +9,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"obs/correlate"
+	"obs/correlate/patterns"
 	"obs/sources"
 	"obs/tui/draw"
 )
@@ -329,19 +330,15 @@ func (l *logsScreen) recommend() {
 	}
 }
 
-// recordLevels are the words for severities that stand out: those of OpenTelemetry, syslog
-// (RFC 5424), java.util.logging, and the numbers of pino and bunyan.
-var recordLevels = map[string]draw.Level{
-	"error": draw.Bad, "err": draw.Bad, "severe": draw.Bad, "fatal": draw.Bad, "critical": draw.Bad, "crit": draw.Bad,
-	"alert": draw.Bad, "emerg": draw.Bad, "emergency": draw.Bad, "panic": draw.Bad, "dpanic": draw.Bad, "50": draw.Bad, "60": draw.Bad,
-	"warn": draw.Watch, "warning": draw.Watch, "wrn": draw.Watch, "40": draw.Watch,
-}
-
+// recordLevel is how much a record stands out by its severity.
 func recordLevel(severity string) draw.Level {
-	if level, ok := recordLevels[severity]; ok || severity == "" {
-		return level
+	switch s := patterns.ParseSeverity(severity); {
+	case s >= patterns.Error:
+		return draw.Bad
+	case s == patterns.Warn:
+		return draw.Watch
 	}
-	return recordLevels[strings.ToLower(severity)]
+	return draw.Unknown
 }
 
 // recordSeverity is a severity in five letters.

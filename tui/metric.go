@@ -3,6 +3,7 @@ package tui
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -92,18 +93,11 @@ func (m *metricScreen) typical() int {
 	}
 	best := 0
 	for i := range all {
-		if m.view.Anomaly != nil && abs(all[i].Value-m.view.Anomaly.WindowValue) < abs(all[best].Value-m.view.Anomaly.WindowValue) {
+		if m.view.Anomaly != nil && math.Abs(all[i].Value-m.view.Anomaly.WindowValue) < math.Abs(all[best].Value-m.view.Anomaly.WindowValue) {
 			best = i
 		}
 	}
 	return best
-}
-
-func abs(v float64) float64 {
-	if v < 0 {
-		return -v
-	}
-	return v
 }
 
 func (m *metricScreen) filter(string) tea.Cmd {

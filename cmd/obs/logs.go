@@ -84,7 +84,7 @@ func runLogs(ctx context.Context, o *logsOptions, query string, w world) error {
 	if err := o.checkLogs(w); err != nil {
 		return err
 	}
-	explored, err := o.explored(w.now())
+	explored, err := o.windowFlags.question(quiet(w), nil)
 	if err != nil {
 		return err
 	}
@@ -162,20 +162,6 @@ func (o *logsOptions) checkLogs(w world) error {
 		return usage(errors.New("--follow writes no markdown"), "give -o text or -o json")
 	}
 	return o.check(w)
-}
-
-// explored is the window and the baseline that the flags name.
-func (o *logsOptions) explored(now time.Time) (correlate.Question, error) {
-	window, err := o.window(now)
-	if err != nil {
-		return correlate.Question{}, err
-	}
-	baseline, err := o.baselineOf(window, now)
-	if err != nil {
-		return correlate.Question{}, err
-	}
-	window, _ = outside(window, baseline)
-	return correlate.Question{Window: window, Baseline: baseline}, nil
 }
 
 // writeLogs writes the records or their patterns, and beside them what is to be said.

@@ -59,18 +59,9 @@ func runServices(ctx context.Context, o *servicesOptions, w world) error {
 	if !slices.Contains(groupings, o.by) {
 		return usage(fmt.Errorf("no grouping %q", o.by), "--by takes "+strings.Join(groupings, ", "))
 	}
-	now := w.now()
-	window, err := o.window(now)
+	question, err := o.question(w, o.services)
 	if err != nil {
 		return err
-	}
-	baseline, err := o.baselineOf(window, now)
-	if err != nil {
-		return err
-	}
-	window, cut := outside(window, baseline)
-	if cut {
-		_, _ = fmt.Fprintf(w.err, "obs: the baseline reaches into the window, which therefore begins where the baseline ends, at %s\n", stamp(window.From))
 	}
 	set, err := o.openMetrics(w)
 	if err != nil {
@@ -79,7 +70,7 @@ func runServices(ctx context.Context, o *servicesOptions, w world) error {
 	defer set.Close()
 	ctx, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
-	explorer := correlate.NewExplorer(set, correlate.Question{Window: window, Baseline: baseline, Services: o.services})
+	explorer := correlate.NewExplorer(set, question)
 	found := explorer.Services(ctx, correlate.Grouping(o.by))
 	if err := writeServices(w.out, found, o.output); err != nil {
 		return &exitError{code: exitFailed, err: fmt.Errorf("writing the table: %w", err)}

@@ -154,18 +154,7 @@ func LogsMarkdown(w io.Writer, v *correlate.LogView) error {
 		fenced(p, drawn)
 	}
 	if c.Answered() && len(v.Records) == 0 && len(v.Patterns) == 0 {
-		p.line("%s", nothingTitle)
-		p.blank()
-		shown, more := fruitless(c)
-		for _, q := range shown {
-			p.line("- %s, %s: %s in %s", opening(string(q.Backend)), escape(q.Status), code(q.Query), searched(&q))
-		}
-		if more > 0 {
-			p.line("- and %d more questions, which -o json lists", more)
-		}
-		p.blank()
-		p.line("%s", noLogsAdvice)
-		p.blank()
+		markdownFruitless(p, c, noLogsAdvice)
 	}
 	markdownTail(p, v.Missing, v.Queries)
 	return p.writeTo(w)

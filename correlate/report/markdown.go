@@ -123,6 +123,11 @@ func markdownNothing(p *page, c *correlate.Case) {
 		p.blank()
 		return
 	}
+	markdownFruitless(p, c, nothingAdvice)
+}
+
+// markdownFruitless lists the questions that found nothing, and what to try instead.
+func markdownFruitless(p *page, c *correlate.Case, advice string) {
 	p.line("%s", nothingTitle)
 	p.blank()
 	shown, more := fruitless(c)
@@ -133,7 +138,7 @@ func markdownNothing(p *page, c *correlate.Case) {
 		p.line("- and %d more questions, which -o json lists", more)
 	}
 	p.blank()
-	p.line("%s", nothingAdvice)
+	p.line("%s", advice)
 	p.blank()
 }
 
