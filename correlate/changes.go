@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"obs/correlate/survey"
 	"obs/sources"
 )
 
@@ -235,14 +236,15 @@ func startQuery(labels []string, since time.Time, step time.Duration) string {
 }
 
 // Metrics that count the instances of a service, the surest first: what is wanted, what
-// is there, and what could be scraped.
+// is there, and what is to be scraped. A target that is down is still one.
 var replicaMetrics = []string{
-	"kube_deployment_spec_replicas", "kube_statefulset_replicas", "kube_deployment_status_replicas", "kube_statefulset_status_replicas", "up",
+	"kube_deployment_spec_replicas", "kube_statefulset_replicas", "kube_deployment_status_replicas", "kube_statefulset_status_replicas", survey.Scraped,
 }
 
 func replicaQuery(labels []string) string {
 	by := append([]string{"__name__", "namespace", "deployment", "statefulset"}, labels...)
-	return fmt.Sprintf("sum by (%s) (%s)", sources.GroupLabels(by...), named(strings.Join(replicaMetrics, "|")))
+	counts, groups := replicaMetrics[:len(replicaMetrics)-1], sources.GroupLabels(by...)
+	return fmt.Sprintf("sum by (%s) (%s) or count by (%s) (%s)", groups, named(strings.Join(counts, "|")), groups, named(survey.Scraped))
 }
 
 // configQuery brings the configurations that differ from a step before, at the moments at
@@ -452,7 +454,7 @@ func (h *history) counts() map[owner]*levels {
 	for _, s := range h.replicas {
 		who, by := ownerOf(s.Labels, "deployment", "statefulset"), namedBy(s.Labels, "deployment", "statefulset")
 		metric := who.metric
-		if metric == "up" && !h.knows(who.service) {
+		if metric == survey.Scraped && !h.knows(who.service) {
 			continue // a job may hold the targets of many services
 		}
 		who.metric = ""
@@ -461,8 +463,8 @@ func (h *history) counts() map[owner]*levels {
 		}
 		l := &levels{owner: who, query: again(metric, s.Labels, by), samples: s.Samples}
 		l.metric = metric
-		if metric == "up" {
-			l.query = "sum(" + l.query + ")"
+		if metric == survey.Scraped {
+			l.query = "count(" + l.query + ")"
 		}
 		surest[who] = l
 	}

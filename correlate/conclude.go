@@ -18,7 +18,11 @@ func (w *walk) conclude(primary *measured) {
 	c.Verdict = w.verdict()
 	if len(c.Anomalies) > 0 {
 		a := &c.Anomalies[0]
-		c.Answers.WhatChanged = Answer{Text: sentence(describe(a)), Findings: a.Findings}
+		text := describe(a)
+		if s := survey.Signal(a.Signal); s == survey.Availability || s == survey.Traffic {
+			text = c.Finding(a.Findings[0]).Statement // it may say more than from where to where it went
+		}
+		c.Answers.WhatChanged = Answer{Text: sentence(text), Findings: a.Findings}
 	}
 	if primary != nil {
 		w.answerFlow(primary)
@@ -29,6 +33,7 @@ func (w *walk) conclude(primary *measured) {
 	w.noteErrors()
 	w.rankSuspects()
 	w.answerFromClues()
+	w.answerAside()
 	w.answerChanges()
 	w.speakAgainst()
 }
@@ -59,6 +64,9 @@ func (w *walk) verdict() Verdict {
 func sentence(s string) string { return s + "." }
 
 func (w *walk) answerFlow(primary *measured) {
+	if primary.question.Signal == survey.Availability && !slices.Contains(w.services(), primary.service) {
+		return // a group of targets of which nobody knows any request
+	}
 	flow := primary.service
 	if primary.operation != "" {
 		flow += " " + primary.operation
@@ -81,6 +89,13 @@ func (w *walk) answerScope() {
 	if len(all) == 0 {
 		return
 	}
+	for _, m := range w.targets {
+		departed[m.service] = true
+		if !slices.Contains(all, m.service) {
+			all = append(all, m.service)
+		}
+	}
+	slices.Sort(all)
 	var names, findings []string
 	for _, name := range all {
 		if departed[name] {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -161,8 +162,8 @@ func (w *walk) questions(ctx context.Context) ([]survey.Question, error) {
 }
 
 // maxRangeQueries bounds what the survey costs, so that a triage stays within some 40
-// queries however many conventions are in use.
-const maxRangeQueries = 18
+// queries however many conventions are in use. One is asked beside them.
+const maxRangeQueries = 17
 
 // affordable keeps the questions that the bound allows: known conventions come first.
 // That a known one was left out is said; guesses are a fallback, and bounded anyhow.
@@ -226,8 +227,19 @@ func (w *walk) measure(ctx context.Context, questions []survey.Question) {
 			return nil
 		})
 	}
+	var beside [2][]sources.Series
+	var step time.Duration
+	group.Go(func() (err error) {
+		if beside[0], beside[1], step, err = w.rangeBoth(ctx, w.besideQuery(questions)); err != nil {
+			w.failed(sources.Prometheus, "whether targets are down was not looked at", err)
+		}
+		return nil
+	})
 	_ = group.Wait() // failures are noted where they occur
 	w.measured = slices.Concat(results...)
+	w.judgeVanished()
+	parts := partsOf(beside)
+	w.judgeTargets(ctx, parts, step)
 }
 
 // rangeBoth evaluates a query over baseline and window: in one query where they adjoin.
@@ -301,11 +313,24 @@ func judge(q *survey.Question, baseline, window []sources.Series, over, step tim
 			departure: anomaly.Compare(before[key], now[key], limits[q.Signal]),
 			query:     q.For(set, over),
 		}
+		m.last = lastOf(before[key], now[key])
 		all = append(all, m)
 	}
 	all = receivedOnly(q, all)
 	slices.SortFunc(all, func(a, b measured) int { return cmp.Compare(a.query, b.query) })
 	return all
+}
+
+// lastOf is when the last of the samples was, zero of none.
+func lastOf(baseline, window []sources.Sample) time.Time {
+	for _, samples := range [][]sources.Sample{window, baseline} {
+		for _, s := range slices.Backward(samples) {
+			if !math.IsNaN(s.Value) {
+				return s.Time
+			}
+		}
+	}
+	return time.Time{}
 }
 
 // receivedOnly leaves of each service the series of requests that it received. A

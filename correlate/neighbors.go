@@ -159,7 +159,7 @@ func (w *walk) neighborClue(c *crowd, query string, step float64, baseline, wind
 	}
 	text := fmt.Sprintf("%s run on %s for %s of their additional time and %s of their requests, where %s uses %.3g CPUs, and used %.3g",
 		strings.Join(c.services, ", "), c.node, Quantity(c.share, survey.Ratio), Quantity(c.requests, survey.Ratio), name, most+was, was)
-	evidence := w.containerEvidence(query, step, Value{Name: "CPUs in the window", Value: most + was}, Value{Name: "CPUs in the baseline", Value: was})
+	evidence := w.bothSides(query, step, Value{Name: "CPUs in the window", Value: most + was}, Value{Name: "CPUs in the baseline", Value: was})
 	evidence = slices.Concat(evidence, w.sampleEvidence(0,
 		Value{Name: "share of the additional time", Value: c.share, Unit: survey.Ratio},
 		Value{Name: "share of the requests", Value: c.requests, Unit: survey.Ratio},
@@ -169,8 +169,8 @@ func (w *walk) neighborClue(c *crowd, query string, step float64, baseline, wind
 	w.crowd = c
 }
 
-// containerEvidence is the query over both sides: once where they adjoin, else for each.
-func (w *walk) containerEvidence(query string, step float64, window, baseline Value) []Evidence {
+// bothSides is the query over both sides: once where they adjoin, else for each.
+func (w *walk) bothSides(query string, step float64, window, baseline Value) []Evidence {
 	over := func(in sources.Window, values ...Value) Evidence {
 		return Evidence{
 			Backend: sources.Prometheus, Query: query, Window: in, StepSeconds: step, Values: values, URL: w.set.Metrics.Link(query, in),

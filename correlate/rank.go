@@ -39,6 +39,8 @@ const (
 	byChange                     // it was changed shortly before the trouble began
 	byErrorLines                 // it logs errors that it did not
 	byLostLines                  // it no longer logs what it did
+	byDown                       // its targets are down
+	byFewer                      // it has fewer targets than it had
 	byOtherLines                 // it logs what it did not
 )
 
@@ -59,6 +61,7 @@ var weights = map[clueKind]kindWeight{
 	byNeighbor:   {weight: 0.8},
 	bySaturation: {weight: 0.6},
 	byUnanswered: {weight: 0.6},
+	byDown:       {weight: 0.6},
 	byFailures:   {weight: 0.6, symptom: true},
 	byErrorLines: {weight: 0.5, symptom: true},
 	byLostLines:  {weight: 0.5, symptom: true},
@@ -72,6 +75,8 @@ var weights = map[clueKind]kindWeight{
 	byOther:      {weight: 0.2, symptom: true},
 	bySparse:     {weight: 0.1, symptom: true},
 	byOtherLines: {weight: 0.2, symptom: true},
+	// Deployments and autoscalers take targets away all day.
+	byFewer: {weight: 0.1},
 }
 
 const (
@@ -119,6 +124,8 @@ func metricKind(a *Anomaly) clueKind {
 		return bySaturation
 	case survey.Traffic:
 		return byTraffic
+	case survey.Availability:
+		return byDown
 	case survey.Other:
 		return byOther
 	}

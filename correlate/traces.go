@@ -47,6 +47,8 @@ func (w *walk) toTrace(ctx context.Context, primary *measured) *measured {
 		w.failed(sources.Jaeger, "no trace was looked at", err)
 		w.trustExemplar(exemplars, "Jaeger did not answer")
 		step.failed("Jaeger gave no answer")
+	case chosen == nil && (primary.question.Signal == survey.Availability || !primary.last.IsZero() && primary.departure.Window == 0 && primary.said != ""):
+		step.ended("none found") // what is down, or is not called, has none
 	case chosen == nil:
 		w.found.missing(Missing{
 			Backend: sources.Jaeger, Kind: MissingNoData,

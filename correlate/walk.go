@@ -74,6 +74,8 @@ type walk struct {
 	found    *Case
 
 	measured []measured
+	targets  []measured        // groups of targets that are down, all of them anomalies
+	aside    []string          // findings of what changed and is nobody's failure
 	over     time.Duration     // the window of rates
 	interval time.Duration     // at which guessed series are collected, 0 where not known
 	traced   []string          // the services that Jaeger knows, once asked
@@ -113,6 +115,10 @@ type measured struct {
 	peers float64
 	query string // narrowed to this series
 	step  time.Duration
+	last  time.Time // of its last sample; zero of none
+	// said and evidence are what an anomaly states, where the two medians do not say it.
+	said     string
+	evidence []Evidence
 	// spent is how much more time its requests take in all than in the baseline, in
 	// seconds per second, where that was asked for.
 	spent      float64
@@ -171,7 +177,7 @@ func (w *walk) preview(primary *measured) {
 	so.Anomalies = slices.Clone(so.Anomalies)
 	so.Hops, so.Missing = slices.Clone(so.Hops), slices.Clone(so.Missing)
 	ahead := &walk{
-		set: w.set, question: w.question, observe: w.observe, found: &so, measured: w.measured, over: w.over,
+		set: w.set, question: w.question, observe: w.observe, found: &so, measured: w.measured, targets: w.targets, aside: w.aside, over: w.over,
 		trees: w.trees, tree: w.tree, blamed: w.blamed, shares: w.shares, failure: w.failure, lastSearch: w.lastSearch,
 		sampled: w.sampled, clues: w.clues, gapParts: w.gapParts, crowd: w.crowd, lineSides: w.lineSides,
 	}

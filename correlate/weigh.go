@@ -46,6 +46,8 @@ func (w *walk) impact(m *measured) float64 {
 		return delta * w.rateOf(m.service) * failureCost
 	case survey.Traffic:
 		return delta * failureCost
+	case survey.Availability:
+		return delta * w.rateOf(m.service) * failureCost
 	}
 	return 0
 }
@@ -105,7 +107,8 @@ func tier(m *measured) int {
 	switch {
 	case symptom && m.question.Exact:
 		return 0
-	case m.question.Signal == survey.Traffic && m.departure.Direction == anomaly.Down && m.question.Exact:
+	case m.question.Signal == survey.Traffic && m.departure.Direction == anomaly.Down && m.question.Exact,
+		m.question.Signal == survey.Availability:
 		return 1
 	case symptom:
 		return 2
@@ -129,6 +132,9 @@ func (w *walk) keepAnomalies() *measured {
 			bad = append(bad, &w.measured[i])
 		}
 	}
+	for i := range w.targets {
+		bad = append(bad, &w.targets[i])
+	}
 	slices.SortStableFunc(bad, func(a, b *measured) int {
 		return cmp.Or(
 			cmp.Compare(tier(a), tier(b)),
@@ -148,7 +154,10 @@ func (w *walk) keepAnomalies() *measured {
 
 func (w *walk) addAnomaly(m *measured) {
 	a := w.anomalyOf(m)
-	a.Findings = []string{w.found.AddFinding(describe(&a), w.evidenceOf(m))}
+	if m.said == "" {
+		m.said, m.evidence = describe(&a), []Evidence{w.evidenceOf(m)}
+	}
+	a.Findings = []string{w.found.AddFinding(m.said, m.evidence...)}
 	w.found.Anomalies = append(w.found.Anomalies, a)
 }
 

@@ -200,7 +200,8 @@ func (o *overview) anomalyOf(service string) *correlate.Anomaly {
 		return nil
 	}
 	for i := range o.found.Anomalies {
-		if a := &o.found.Anomalies[i]; a.Service == service {
+		// That targets are down is no metric of requests, which a screen could show.
+		if a := &o.found.Anomalies[i]; a.Service == service && a.Signal != "availability" {
 			return a
 		}
 	}

@@ -25,7 +25,9 @@ const (
 	Errors     Signal = "errors"
 	Traffic    Signal = "traffic"
 	Saturation Signal = "saturation"
-	Other      Signal = "other" // a series whose meaning is not known
+	// Availability is the share of a service's targets that can be reached.
+	Availability Signal = "availability"
+	Other        Signal = "other" // a series whose meaning is not known
 )
 
 // Units of the values that the questions ask for.
