@@ -12,15 +12,22 @@ import (
 // What is asked beside the signals of requests is asked in one query, so that a triage costs
 // one more and no matter how much of it there is.
 
-// The parts of the query, in their order.
+// The parts of the query, in their order. Those from besideRefused on are about clients'
+// faults, one for each convention.
 const (
 	besideTargets = iota
 	besideReached
+	besideRefused
 )
 
 func (w *walk) besideQuery(questions []survey.Question) string {
 	all, reached := survey.Targets(dottedLabels(questions))
-	return survey.Together([]string{all, reached})
+	parts := []string{all, reached}
+	refused, _ := refusedQuestions(questions)
+	for i := range refused {
+		parts = append(parts, refused[i].Query(w.over))
+	}
+	return survey.Together(parts)
 }
 
 // dottedLabels reports whether the server knows labels with dots.

@@ -140,6 +140,7 @@ var kinds = []struct {
 	{regexp.MustCompile(`^nothing was done to the affected services before it; nearest to it are (.+)$`), (*proof).othersChanged},
 	{regexp.MustCompile(`^(\S+) waits for (\S+) in \d+ of \d+ slow traces?; its own time on their critical path is .+, and .+ in normal ones$`), (*proof).waitsFor},
 	{regexp.MustCompile(`^\d+ of \d+ sampled requests? that fail in (\S+) begin to fail in (\S+), and \d+ in itself$`), (*proof).failsWith},
+	{regexp.MustCompile(`^Client faults of (\S+) rose, .+; they are not counted as its failures`), (*proof).refused},
 	{regexp.MustCompile(`^.+ (rose|fell|went) from .+ to [^()]+( \(\S+x\))?( since (\S+))?$`), (*proof).metric},
 }
 
@@ -403,6 +404,35 @@ func (p *proof) metric([]string) recomputed {
 		values: map[string]float64{"median of the baseline": d.Baseline, "median since the onset": d.Window},
 		said:   []string{correlate.Factor(d.Baseline, d.Window), correlate.Clock(d.Onset)},
 	}
+}
+
+// refused works out how much more often requests fail by their clients' faults: a status that
+// nobody is answered has no series, and counts as none.
+func (p *proof) refused([]string) recomputed {
+	r := recomputed{values: map[string]float64{}}
+	for _, a := range p.answers {
+		if len(a.series) != 1 || len(a.evidence.Values) == 0 {
+			p.Fatalf("%q: %+v", p.finding.Statement, a)
+		}
+		status, _, _ := strings.Cut(a.evidence.Values[0].Name, ",")
+		side := func(w sources.Window) (samples []sources.Sample) {
+			at := map[time.Time]float64{}
+			for _, s := range samplesIn(a.series, w) {
+				at[s.Time] = s.Value
+			}
+			step := time.Duration(a.evidence.StepSeconds * float64(time.Second))
+			for t := a.evidence.Window.From; !t.After(w.To); t = t.Add(step) {
+				if t := t.Truncate(step); t.After(w.From) {
+					samples = append(samples, sources.Sample{Time: t, Value: at[t]})
+				}
+			}
+			return samples
+		}
+		d := anomaly.Compare(side(*p.found.Baseline), side(p.found.Window), limitsOf["errors"])
+		r.values[status+", median of the baseline"], r.values[status+", median since the onset"] = d.Baseline, d.Window
+		r.said = append(r.said, status, correlate.Clock(d.Onset))
+	}
+	return r
 }
 
 // samplesIn are the samples of the one series in (w.From, w.To]: each speaks of the time before it.

@@ -228,18 +228,19 @@ func (w *walk) measure(ctx context.Context, questions []survey.Question) {
 		})
 	}
 	var beside [2][]sources.Series
-	var step time.Duration
 	group.Go(func() (err error) {
-		if beside[0], beside[1], step, err = w.rangeBoth(ctx, w.besideQuery(questions)); err != nil {
-			w.failed(sources.Prometheus, "whether targets are down was not looked at", err)
+		if beside[0], beside[1], w.besideStep, err = w.rangeBoth(ctx, w.besideQuery(questions)); err != nil {
+			w.failed(sources.Prometheus, "whether targets are down, and what clients do wrong, was not looked at", err)
 		}
 		return nil
 	})
 	_ = group.Wait() // failures are noted where they occur
 	w.measured = slices.Concat(results...)
+	w.dropChance(ctx)
 	w.judgeVanished()
 	parts := partsOf(beside)
-	w.judgeTargets(ctx, parts, step)
+	w.judgeTargets(ctx, parts, w.besideStep)
+	w.noteRefused(parts, questions)
 }
 
 // rangeBoth evaluates a query over baseline and window: in one query where they adjoin.
@@ -313,7 +314,7 @@ func judge(q *survey.Question, baseline, window []sources.Series, over, step tim
 			departure: anomaly.Compare(before[key], now[key], limits[q.Signal]),
 			query:     q.For(set, over),
 		}
-		m.last = lastOf(before[key], now[key])
+		m.last, m.means = lastOf(before[key], now[key]), sideMeans(before[key], now[key])
 		all = append(all, m)
 	}
 	all = receivedOnly(q, all)

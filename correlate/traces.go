@@ -96,7 +96,7 @@ func (w *walk) departingCaller(primary *measured, tree *spans.Tree) *measured {
 			for j := range w.measured {
 				m := &w.measured[j]
 				if m.departure.Anomalous && m.question.Exact && m.question.Signal == primary.question.Signal && sameService(m.service, service) {
-					caller = m
+					caller = m.standing()
 				}
 			}
 		}

@@ -73,23 +73,24 @@ type walk struct {
 	observe  Observer
 	found    *Case
 
-	measured []measured
-	targets  []measured        // groups of targets that are down, all of them anomalies
-	aside    []string          // findings of what changed and is nobody's failure
-	over     time.Duration     // the window of rates
-	interval time.Duration     // at which guessed series are collected, 0 where not known
-	traced   []string          // the services that Jaeger knows, once asked
-	rejected []sources.TraceID // of exemplars that led to no trace of the service
-	gone     int               // exemplars that led to no stored trace
-	fetched  map[sources.TraceID]*spans.Tree
-	trees    cohorts
-	tree     *spans.Tree // of the chosen trace
-	blamed   int         // its span to blame, spans.None without one
-	shares   []spans.Share
-	failure  *failure // nil unless failing requests were looked at and found
-	sampled  *sample  // requests of both sides, nil until asked for
-	clues    []clue   // what speaks against services beside anomalies and the walk's trace
-	crowd    *crowd   // the machine on which services are slow, nil without a neighbor to blame
+	measured   []measured
+	targets    []measured        // groups of targets that are down, all of them anomalies
+	aside      []string          // findings of what changed and is nobody's failure
+	over       time.Duration     // the window of rates
+	besideStep time.Duration     // of what was asked beside the survey's questions
+	interval   time.Duration     // at which guessed series are collected, 0 where not known
+	traced     []string          // the services that Jaeger knows, once asked
+	rejected   []sources.TraceID // of exemplars that led to no trace of the service
+	gone       int               // exemplars that led to no stored trace
+	fetched    map[sources.TraceID]*spans.Tree
+	trees      cohorts
+	tree       *spans.Tree // of the chosen trace
+	blamed     int         // its span to blame, spans.None without one
+	shares     []spans.Share
+	failure    *failure // nil unless failing requests were looked at and found
+	sampled    *sample  // requests of both sides, nil until asked for
+	clues      []clue   // what speaks against services beside anomalies and the walk's trace
+	crowd      *crowd   // the machine on which services are slow, nil without a neighbor to blame
 	// changes is what was done to services, once that was asked.
 	changes changesSeen
 	// lineSides is what requests logged in window and baseline.
@@ -115,7 +116,10 @@ type measured struct {
 	peers float64
 	query string // narrowed to this series
 	step  time.Duration
-	last  time.Time // of its last sample; zero of none
+	last  time.Time  // of its last sample; zero of none
+	means [2]float64 // of the samples of baseline and window
+	// stands is the series that stands for it in the case, where both tell of the same requests.
+	stands *measured
 	// said and evidence are what an anomaly states, where the two medians do not say it.
 	said     string
 	evidence []Evidence

@@ -143,22 +143,57 @@ func (w *walk) keepAnomalies() *measured {
 			cmp.Compare(a.query, b.query),
 		)
 	})
+	var kept []*measured
 	for _, m := range bad {
-		w.addAnomaly(m)
+		i := slices.IndexFunc(kept, func(k *measured) bool { return sameRequests(k, m) })
+		if i < 0 {
+			kept = append(kept, m)
+			w.found.Anomalies = append(w.found.Anomalies, w.statedAnomaly(m))
+			continue
+		}
+		a, further := &w.found.Anomalies[i], w.statedAnomaly(m)
+		if kept[i].question.Elsewhere && !m.question.Elsewhere {
+			kept[i].stands, kept[i] = m, m
+			*a, further = further, *a
+		} else {
+			m.stands = kept[i]
+		}
+		a.Findings = append(a.Findings, further.Findings...)
 	}
-	if len(bad) == 0 || !harmful(bad[0]) {
+	if len(kept) == 0 || !harmful(kept[0]) {
 		return nil
 	}
-	return bad[0]
+	return kept[0]
 }
 
-func (w *walk) addAnomaly(m *measured) {
+// sameRequests reports whether two anomalies are one: the same signal of the same service,
+// counted by two conventions. What the service itself counts stands for both, as spans may be
+// sampled. HTTP and RPC of one service are other requests.
+func sameRequests(a, b *measured) bool {
+	if !a.question.Exact || !b.question.Exact || a.question == b.question || a.question.Signal != b.question.Signal ||
+		a.departure.Direction != b.departure.Direction || a.operation != b.operation || !sameService(a.service, b.service) {
+		return false
+	}
+	p, q := a.question.Protocol, b.question.Protocol
+	return p == q || p == "" || q == ""
+}
+
+// standing is the series that stands in the case for one of the same requests.
+func (m *measured) standing() *measured {
+	for m.stands != nil {
+		m = m.stands
+	}
+	return m
+}
+
+// statedAnomaly is an anomaly with its finding.
+func (w *walk) statedAnomaly(m *measured) Anomaly {
 	a := w.anomalyOf(m)
 	if m.said == "" {
 		m.said, m.evidence = describe(&a), []Evidence{w.evidenceOf(m)}
 	}
 	a.Findings = []string{w.found.AddFinding(m.said, m.evidence...)}
-	w.found.Anomalies = append(w.found.Anomalies, a)
+	return a
 }
 
 func (w *walk) anomalyOf(m *measured) Anomaly {

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"obs/correlate/anomaly"
 )
 
 // Line is a log line of a service.
@@ -245,7 +247,7 @@ func judge(rows []*row, baseline, window Side, services map[string]*row) {
 		r.BaselineRate, r.WindowRate = rate(r.before.sum, before), rate(r.now.sum, now)
 		whole := services[r.Service]
 		beforeShare, nowShare := seen(r.before, whole.before), seen(r.now, whole.now)
-		p[i] = pValue(r.now.sum*nowShare, now*nowShare, r.before.sum*beforeShare, before*beforeShare)
+		p[i] = anomaly.Counts(r.now.sum*nowShare, now*nowShare, r.before.sum*beforeShare, before*beforeShare)
 	}
 	for i, corrected := range adjust(p) {
 		rows[i].P = corrected

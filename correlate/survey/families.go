@@ -9,7 +9,8 @@ import (
 // family is one way in which services count and time their requests: a naming
 // convention of an instrumentation library or a proxy.
 type family struct {
-	name string
+	name     string
+	protocol string // http or rpc; empty where it tells of requests of any kind
 	// histograms are the base names under which the durations may stand, the name in
 	// current use first. As a classic histogram a base name has _bucket, _count and
 	// _sum; as a native one it stands alone.
@@ -22,6 +23,8 @@ type family struct {
 	// failures tell a request that failed by the server's fault: any of the labels
 	// that a metric carries is used.
 	failures []sources.Matcher
+	// refused tell a request that failed by the client's fault, in the same labels.
+	refused map[string]string
 	// operations are the labels that may hold what was asked for.
 	operations []string
 	// only restricts which series are read.
@@ -42,7 +45,19 @@ const podLabel = "pod"
 
 // serverFaults is the pattern of HTTP statuses that the server answers for; 4xx are the
 // client's (RFC 9110, section 15).
-const serverFaults = "5.."
+const (
+	serverFaults = "5.."
+	clientFaults = "4.."
+)
+
+// refusedByStatus is for labels that hold an HTTP status.
+func refusedByStatus(labels ...string) map[string]string {
+	patterns := map[string]string{}
+	for _, label := range labels {
+		patterns[label] = clientFaults
+	}
+	return patterns
+}
 
 // families are the conventions that obs knows, the most telling first: where two
 // describe the same service, both are read.
@@ -53,7 +68,8 @@ const serverFaults = "5.."
 // go-grpc-prometheus, Istio's standard metrics.
 var families = []family{
 	{
-		name: "OpenTelemetry HTTP server",
+		name:     "OpenTelemetry HTTP server",
+		protocol: "http",
 		histograms: []string{
 			"http_server_request_duration_seconds", "http.server.request.duration_seconds", "http.server.request.duration",
 			"http_server_duration_milliseconds", "http_server_duration_seconds", "http_server_duration",
@@ -63,10 +79,12 @@ var families = []family{
 			match("http_response_status_code", serverFaults), match("http.response.status_code", serverFaults),
 			match("http_status_code", serverFaults),
 		},
+		refused:    refusedByStatus("http_response_status_code", "http.response.status_code", "http_status_code"),
 		operations: []string{"http_route", "http.route", "http_target"},
 	},
 	{
-		name: "OpenTelemetry RPC server",
+		name:     "OpenTelemetry RPC server",
+		protocol: "rpc",
 		histograms: []string{
 			"rpc_server_call_duration_seconds", "rpc.server.call.duration_seconds", "rpc.server.call.duration",
 			"rpc_server_duration_milliseconds", "rpc.server.duration_milliseconds", "rpc_server_duration_seconds", "rpc_server_duration",
@@ -76,6 +94,11 @@ var families = []family{
 			// The codes that the conventions count as the server's errors.
 			match("rpc_grpc_status_code", "2|4|12|13|14|15"),
 			match("rpc_response_status_code", "UNKNOWN|DEADLINE_EXCEEDED|UNIMPLEMENTED|INTERNAL|UNAVAILABLE|DATA_LOSS"),
+		},
+		refused: map[string]string{
+			"rpc_grpc_status_code": "1|3|5|6|7|8|9|10|11|16",
+			"rpc_response_status_code": "CANCELLED|INVALID_ARGUMENT|NOT_FOUND|ALREADY_EXISTS|PERMISSION_DENIED|RESOURCE_EXHAUSTED|" +
+				"FAILED_PRECONDITION|ABORTED|OUT_OF_RANGE|UNAUTHENTICATED",
 		},
 		operations: []string{"rpc_method", "rpc.method"},
 	},
@@ -97,20 +120,26 @@ var families = []family{
 	},
 	{
 		name:       "HTTP requests",
+		protocol:   "http",
 		histograms: []string{"http_request_duration_seconds", "http_server_requests_seconds"},
 		counters:   []string{"http_requests_total", "http_server_requests_total"},
 		services:   serviceLabels,
 		failures: []sources.Matcher{
 			match("code", serverFaults), match("status", serverFaults), match("status_code", serverFaults),
 		},
+		refused:    refusedByStatus("code", "status", "status_code"),
 		operations: []string{"route", "handler", "path", "uri", "endpoint"},
 	},
 	{
 		name:       "gRPC server",
+		protocol:   "rpc",
 		histograms: []string{"grpc_server_handling_seconds"},
 		counters:   []string{"grpc_server_handled_total"},
 		services:   serviceLabels,
 		failures:   []sources.Matcher{match("grpc_code", "Unknown|DeadlineExceeded|Unimplemented|Internal|Unavailable|DataLoss")},
+		refused: map[string]string{
+			"grpc_code": "Canceled|InvalidArgument|NotFound|AlreadyExists|PermissionDenied|ResourceExhausted|FailedPrecondition|Aborted|OutOfRange|Unauthenticated",
+		},
 		operations: []string{"grpc_method"},
 	},
 	{
@@ -119,6 +148,7 @@ var families = []family{
 		counters:   []string{"istio_requests_total"},
 		services:   []string{"destination_service_name", "destination_canonical_service", "destination_workload"},
 		failures:   []sources.Matcher{match("response_code", serverFaults)},
+		refused:    refusedByStatus("response_code"),
 		operations: []string{"request_operation"},
 		// Both proxies of a call report it; the callee's report is the one that says how
 		// long the callee took.

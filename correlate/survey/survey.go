@@ -44,6 +44,8 @@ const Quantile = 0.95
 // Question is one query for one signal of all services that one metric covers.
 type Question struct {
 	Family string // the convention, in words
+	// Protocol is what the requests that it tells of speak, http or rpc; empty of any.
+	Protocol string
 	// Group is what the questions about the same requests share: the name of the
 	// histogram, or of the counter, that they are asked of.
 	Group  string
@@ -71,6 +73,8 @@ type Question struct {
 	by    []string // more labels to group by
 
 	quantile func(float64) shape // of a histogram: any quantile of it
+	refused  *sources.Matcher    // of a question about failures: the clients' faults
+	requests shape               // beside refused: the requests
 	count    shape               // of a histogram without a question of its own for it: the observations
 }
 
@@ -240,7 +244,7 @@ func (f Found) Plan(probe []sources.Labels) (questions []Question, services []st
 
 func (e entry) questions(service string, rows []sources.Labels) []Question {
 	base := Question{
-		Family: e.family.name, ServiceLabel: service, Operations: e.family.operations, Exact: true, only: e.family.only,
+		Family: e.family.name, Protocol: e.family.protocol, ServiceLabel: service, Operations: e.family.operations, Exact: true, only: e.family.only,
 		Group: cmp.Or(e.histogram, e.counter), Elsewhere: e.family.elsewhere,
 	}
 	if e.family.kinds != "" && firstLabel(rows, []string{e.family.kinds}) != "" {
@@ -270,6 +274,10 @@ func (e entry) questions(service string, rows []sources.Labels) []Question {
 		failed := base
 		failed.Metric, failed.Signal, failed.Unit = e.series(), Errors, Ratio
 		failed.shape = failureRatio(count, failure)
+		if pattern := e.family.refused[failure.Name]; pattern != "" {
+			refused := match(failure.Name, pattern)
+			failed.refused, failed.requests = &refused, count
+		}
 		questions = append(questions, failed)
 	}
 	return questions

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"obs/sources"
 )
@@ -116,4 +117,18 @@ func Together(questions []string) string {
 		parts[i] = fmt.Sprintf(`label_replace(%s, %s, "%d", "", "")`, query, sources.Quote(PartLabel), i)
 	}
 	return strings.Join(parts, " or ")
+}
+
+// Within asks how many observations of a classic histogram were within each bucket's bound,
+// the label le, in a stretch of time that ended so long ago; empty of any other question.
+func (q *Question) Within(stretch, ago time.Duration) string {
+	if q.quantile == nil || !strings.HasSuffix(q.Metric, "_bucket") {
+		return ""
+	}
+	back := ""
+	if ago > 0 {
+		back = " offset " + promDuration(ago)
+	}
+	return fmt.Sprintf("sum by (le, %s) (increase(%s[%s]%s))",
+		sources.GroupLabels(q.groups()...), sources.MetricSelector(q.Metric, q.only), promDuration(stretch), back)
 }
