@@ -11,12 +11,8 @@ import (
 	"obs/correlate/survey"
 )
 
-// describe says an anomaly in one sentence.
-func describe(a *Anomaly) string {
-	subject := a.Service
-	if a.Operation != "" {
-		subject += " " + a.Operation
-	}
+// measure is what an anomaly's series measures, in words.
+func measure(a *Anomaly) string {
 	what := a.Metric
 	switch survey.Signal(a.Signal) {
 	case survey.Latency:
@@ -35,6 +31,18 @@ func describe(a *Anomaly) string {
 			what = a.Metric
 		}
 	}
+	return what
+}
+
+// describe says an anomaly in one sentence.
+func describe(a *Anomaly) string {
+	if a.Creep != nil {
+		return describeCreep(a)
+	}
+	subject := a.Service
+	if a.Operation != "" {
+		subject += " " + a.Operation
+	}
 	verb := "went from"
 	switch anomaly.Direction(a.Direction) {
 	case anomaly.Up:
@@ -42,7 +50,7 @@ func describe(a *Anomaly) string {
 	case anomaly.Down:
 		verb = "fell from"
 	}
-	text := fmt.Sprintf("%s %s %s %s to %s", subject, what, verb, Quantity(a.BaselineValue, a.Unit), Quantity(a.WindowValue, a.Unit))
+	text := fmt.Sprintf("%s %s %s %s to %s", subject, measure(a), verb, Quantity(a.BaselineValue, a.Unit), Quantity(a.WindowValue, a.Unit))
 	if factor := Factor(a.BaselineValue, a.WindowValue); factor != "" {
 		text += " (" + factor + ")"
 	}
@@ -137,10 +145,10 @@ func significant(v float64) string {
 	return strconv.FormatFloat(v, 'g', 2, 64)
 }
 
-// counted renders a number with its noun: "1 trace", "4 traces", "2 anomalies".
+// counted renders a number with its noun: "1 trace", "4 traces", "2 anomalies", "3 days".
 func counted(n int, noun string) string {
 	if n != 1 && noun != "series" {
-		if stem, ok := strings.CutSuffix(noun, "y"); ok {
+		if stem, ok := strings.CutSuffix(noun, "y"); ok && !strings.HasSuffix(stem, "a") {
 			noun = stem + "ies"
 		} else {
 			noun += "s"

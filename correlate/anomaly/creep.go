@@ -31,7 +31,9 @@ const (
 type Growth struct {
 	From       time.Time // of the sample it is counted from, a week before the last one at least
 	Start, Now float64   // the samples then and at last
-	PerDay     float64   // the median of all slopes between two samples
+	// PerDay is its present pace: a seventh of the median by which the last seven days are above
+	// the same days a week before.
+	PerDay float64
 	// Score is the distance of Now from Start in robust standard deviations around the trend,
 	// at most MaxScore.
 	Score float64
@@ -73,10 +75,8 @@ func creepSince(all, load []sources.Sample, from time.Time, limits Limits) (Grow
 	if len(samples) < leastDays || now.Time.Sub(start.Time) < 7*day || !limits.risen(start.Value, now.Value) {
 		return Growth{}, false
 	}
-	trend := lineThrough(samples)
-	center := trend.at(start.Time)
-	more := grown(load, start.Time)
-	if !limits.risen(center*more, trend.at(now.Time)) || !limits.risen(start.Value*more, now.Value) {
+	trend, more := lineThrough(samples), grown(load, start.Time)
+	if !limits.risen(trend.at(start.Time)*more, trend.at(now.Time)) || !limits.risen(start.Value*more, now.Value) {
 		return Growth{}, false
 	}
 	if Rising(values(samples)) > chanceOfRise || !risesByWeek(samples) || stepped(samples, trend) {
@@ -86,9 +86,9 @@ func creepSince(all, load []sources.Sample, from time.Time, limits Limits) (Grow
 	if now.Value <= usedToBe(all, now.Time)+beyond*noise || now.Value < samples[len(samples)-2].Value-beyond*noise {
 		return Growth{}, false
 	}
-	g := Growth{From: start.Time, Start: start.Value, Now: now.Value, PerDay: trend.perDay}
+	g := Growth{From: start.Time, Start: start.Value, Now: now.Value, PerDay: pace(samples)}
 	g.Score = score(now.Value, start.Value, max(noise, leastSpread*math.Abs(Median(values(samples))), limits.Delta/limits.Score))
-	return g, g.Score >= limits.Score
+	return g, g.Score >= limits.Score && g.PerDay > 0
 }
 
 // risen reports whether a rise from one value to another is as large as the limits ask.
@@ -136,23 +136,40 @@ func lineThrough(samples []sources.Sample) line {
 	return l
 }
 
-// risesByWeek reports whether nearly all samples are above those of a week before.
-func risesByWeek(samples []sources.Sample) bool {
+// byWeek is how far the samples from a moment on are above those of a week before, where
+// there are such.
+func byWeek(samples []sources.Sample, from time.Time) []float64 {
 	known := make(map[int64]float64, len(samples))
 	dayOf := func(t time.Time) int64 { return int64(math.Round(days(t.Sub(samples[0].Time)))) }
 	for _, s := range samples {
 		known[dayOf(s.Time)] = s.Value
 	}
-	above, of := 0, 0
+	var above []float64
 	for _, s := range samples {
-		if before, ok := known[dayOf(s.Time)-7]; ok {
-			of++
-			if s.Value > before {
-				above++
-			}
+		if before, ok := known[dayOf(s.Time)-7]; ok && !s.Time.Before(from) {
+			above = append(above, s.Value-before)
 		}
 	}
-	return of > 0 && float64(above) >= lasting*float64(of)
+	return above
+}
+
+// risesByWeek reports whether nearly all samples are above those of a week before.
+func risesByWeek(samples []sources.Sample) bool {
+	all := byWeek(samples, samples[0].Time)
+	above := len(all)
+	for _, d := range all {
+		if d <= 0 {
+			above--
+		}
+	}
+	return above > 0 && float64(above) >= lasting*float64(len(all))
+}
+
+// pace is how much a series grows in a day by now; NaN where no day of the last week can be
+// compared.
+func pace(samples []sources.Sample) float64 {
+	lastWeek := samples[len(samples)-1].Time.Add(-7*day + day/2)
+	return Median(byWeek(samples, lastWeek)) / 7
 }
 
 // stepped reports whether two levels with a jump between them fit at least as well as the line.

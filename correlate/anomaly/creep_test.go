@@ -63,8 +63,12 @@ func TestCreep(t *testing.T) {
 		{name: "a leak of eight days on a young server", limits: ofLimit, samples: daily(8, func(d int) float64 { return 0.3 + 0.05*float64(d) }), creeps: true, from: 7, perDay: 0.05, tolerate: 1e-9},
 		{name: "a week is not long enough", limits: ofLimit, samples: daily(7, func(d int) float64 { return 0.3 + 0.05*float64(d) })},
 		{
-			name: "3 % a day", limits: slower, creeps: true, from: 28, perDay: 0.0085, tolerate: 0.002,
+			name: "3 % a day", limits: slower, creeps: true, from: 28, perDay: 0.011, tolerate: 0.002,
 			samples: daily(days, func(d int) float64 { return 0.2 * math.Pow(1.03, float64(d)) * little(d) }),
+		},
+		{
+			name: "10 % a day, most of it in the last days", limits: slower, creeps: true, from: 28, perDay: 0.045, tolerate: 0.01,
+			samples: daily(days, func(d int) float64 { return 0.05 * math.Pow(1.1, float64(d)) * little(d) }),
 		},
 		{
 			name: "it began two weeks ago", limits: ofLimit, creeps: true, from: 21, perDay: 0.03, tolerate: 0.005,
