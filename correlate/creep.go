@@ -8,7 +8,6 @@ import (
 	"maps"
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -393,55 +392,4 @@ func (w *walk) answerCreep() {
 		Text:     sentence(fmt.Sprintf("%d of %s: %s", len(names), counted(len(w.services()), "service"), strings.Join(names, ", "))),
 		Findings: findings,
 	}
-}
-
-// describeCreep says a creep in one sentence.
-func describeCreep(a *Anomaly) string {
-	c := a.Creep
-	what := measure(a)
-	is := "is " + Quantity(a.WindowValue, a.Unit)
-	if c.Resource != "" {
-		what, is = c.Resource, is+" of its limit"
-	}
-	past := []string{Quantity(a.BaselineValue, a.Unit) + " " + Ago(c.Days)}
-	if c.WeekAgo != nil && c.Days > 7 {
-		past = append(past, Quantity(*c.WeekAgo, a.Unit)+" "+Ago(7))
-	}
-	if c.DayAgo != nil {
-		past = append(past, Quantity(*c.DayAgo, a.Unit)+" "+Ago(1))
-	}
-	perDay := Quantity(c.PerDay, a.Unit)
-	if a.Unit == survey.Ratio {
-		perDay = significant(c.PerDay*100) + " percentage points"
-	}
-	text := fmt.Sprintf("%s: %s %s; it was %s: it grows by %s a day", a.Service, what, is, strings.Join(past, ", "), perDay)
-	if c.DaysLeft == nil {
-		return text
-	}
-	switch left := *c.DaysLeft; {
-	case a.WindowValue >= 1:
-		text += ", and nothing is left"
-	case left < 1:
-		text += ", and reaches the limit within a day"
-	case left <= creepSpan.Hours()/24: // what is farther than was looked back is no forecast
-		text += ", and reaches the limit in about " + counted(int(math.Round(left)), "day")
-	}
-	return text
-}
-
-// Ago says a number of days: "a week ago", "12 days ago".
-func Ago(days int) string {
-	switch {
-	case days == 1:
-		return "a day ago"
-	case days == 7:
-		return "a week ago"
-	case days == 14:
-		return "two weeks ago"
-	case days == 21:
-		return "three weeks ago"
-	case days == 28:
-		return "four weeks ago"
-	}
-	return strconv.Itoa(days) + " days ago"
 }

@@ -474,8 +474,10 @@ func (o *overview) nameWidth() int {
 func (o *overview) serviceRow(row *correlate.ServiceRow) []draw.Cell {
 	level := levelOf(row.Verdict)
 	if a := o.anomalyOf(row.Service); a != nil && row.Operation == "" && row.Instance == "" {
-		level = draw.Bad
-		if a.Harmless() {
+		switch {
+		case !a.Harmless():
+			level = draw.Bad
+		case level != draw.Bad:
 			level = draw.Watch
 		}
 	}
