@@ -88,7 +88,7 @@ type Suspect struct {
 	Against []string `json:"against,omitempty"`
 }
 
-// Anomaly is a series whose window departs from its baseline.
+// Anomaly is a series whose window departs from its baseline, or that has crept up.
 type Anomaly struct {
 	Service       string    `json:"service"`
 	Operation     string    `json:"operation,omitempty"`
@@ -103,6 +103,26 @@ type Anomaly struct {
 	Findings      []string  `json:"findings"`
 	// Guessed tells that the series' meaning was guessed from its name.
 	Guessed bool `json:"guessed,omitempty"`
+	// Creep is set of a series that has grown for a week or more and does not depart from the
+	// adjoining baseline: baseline_value is then that of Creep.Days ago.
+	Creep *Creep `json:"creep,omitempty"`
+}
+
+// Creep is a slow growth: how a series came to what it is in the window.
+type Creep struct {
+	// Resource is what is used up, as memory; empty for a metric of requests, or of a gauge
+	// without a limit.
+	Resource string `json:"resource,omitempty"`
+	Days     int    `json:"days"` // for how many it has grown at least, at most 28
+	// WeekAgo and DayAgo are the values then, absent where there is none.
+	WeekAgo *float64 `json:"week_ago_value,omitempty"`
+	DayAgo  *float64 `json:"day_ago_value,omitempty"`
+	PerDay  float64  `json:"per_day"` // growth in a day over the last week, in the anomaly's unit
+	// DaysLeft is when the resource is used up if it goes on like this.
+	DaysLeft *float64 `json:"days_left,omitempty"`
+	// Harmful tells that users notice by now, or that the resource is used up within a day:
+	// any other creep leaves a window healthy.
+	Harmful bool `json:"harmful"`
 }
 
 // Join says by what one step was tied to the next.

@@ -308,7 +308,7 @@ func (w *walk) answerChanges() {
 // the span to blame.
 func (w *walk) isAffected(service string) bool {
 	if slices.ContainsFunc(w.found.Suspects, func(s Suspect) bool { return sameService(s.Service, service) }) ||
-		slices.ContainsFunc(w.found.Anomalies, func(a Anomaly) bool { return sameService(a.Service, service) }) {
+		slices.ContainsFunc(w.found.Anomalies, func(a Anomaly) bool { return a.Creep == nil && sameService(a.Service, service) }) {
 		return true
 	}
 	if w.tree == nil {

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"obs/correlate/anomaly"
 	"obs/correlate/spans"
 	"obs/correlate/survey"
 	"obs/sources"
@@ -28,6 +27,7 @@ func (w *walk) conclude(primary *measured) {
 		w.answerFlow(primary)
 		w.answerScope()
 	}
+	w.answerCreep()
 	w.answerTime()
 	w.answerDependency(primary)
 	w.noteErrors()
@@ -39,10 +39,8 @@ func (w *walk) conclude(primary *measured) {
 }
 
 func (w *walk) verdict() Verdict {
-	for _, a := range w.found.Anomalies {
-		if survey.Signal(a.Signal) != survey.Traffic || a.Direction == string(anomaly.Down) {
-			return Anomalous
-		}
+	if slices.ContainsFunc(w.found.Anomalies, func(a Anomaly) bool { return !a.Harmless() }) {
+		return Anomalous
 	}
 	for _, c := range w.clues {
 		if weights[c.kind].weight*c.strength >= telling {

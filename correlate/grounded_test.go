@@ -141,6 +141,7 @@ var kinds = []struct {
 	{regexp.MustCompile(`^(\S+) waits for (\S+) in \d+ of \d+ slow traces?; its own time on their critical path is .+, and .+ in normal ones$`), (*proof).waitsFor},
 	{regexp.MustCompile(`^\d+ of \d+ sampled requests? that fail in (\S+) begin to fail in (\S+), and \d+ in itself$`), (*proof).failsWith},
 	{regexp.MustCompile(`^Client faults of (\S+) rose, .+; they are not counted as its failures`), (*proof).refused},
+	{regexp.MustCompile(`^(\S+): .+ is .+; it was .+: it grows by .+ a day`), (*proof).creep},
 	{regexp.MustCompile(`^.+ (rose|fell|went) from .+ to [^()]+( \(\S+x\))?( since (\S+))?$`), (*proof).metric},
 }
 
@@ -431,6 +432,37 @@ func (p *proof) refused([]string) recomputed {
 		d := anomaly.Compare(side(*p.found.Baseline), side(p.found.Window), limitsOf["errors"])
 		r.values[status+", median of the baseline"], r.values[status+", median since the onset"] = d.Baseline, d.Window
 		r.said = append(r.said, status, correlate.Clock(d.Onset))
+	}
+	return r
+}
+
+// creep works out a slow growth from its samples, one a day: what they were, by how much the
+// last week is above the one before, and when the limit is reached.
+func (p *proof) creep([]string) recomputed {
+	i := slices.IndexFunc(p.found.Anomalies, func(a correlate.Anomaly) bool { return slices.Contains(a.Findings, p.finding.ID) })
+	if i < 0 || p.found.Anomalies[i].Creep == nil || len(p.answers) != 1 || len(p.answers[0].series) != 1 {
+		p.Fatalf("no creep rests on %q, or on more than a series: %+v", p.finding.Statement, p.answers)
+	}
+	a := p.found.Anomalies[i]
+	at := map[int]float64{}
+	samples := p.answers[0].series[0].Samples
+	for _, s := range samples {
+		at[int(math.Round(p.found.Window.To.Sub(s.Time).Hours()/24))] = s.Value
+	}
+	var slopes []float64
+	for ago := range 7 {
+		now, before := at[ago], at[ago+7]
+		if ago+7 <= a.Creep.Days && now > 0 && before > 0 {
+			slopes = append(slopes, (now-before)/7)
+		}
+	}
+	perDay := anomaly.Median(slopes)
+	r := recomputed{values: map[string]float64{
+		"at last": at[0], "at first": at[a.Creep.Days], "a week before the last": at[7], "a day before the last": at[1], "growth in a day over the last week": perDay,
+	}}
+	r.says(a.Creep.Days, int(math.Round((1-at[0])/perDay)))
+	if a.Unit == "ratio" {
+		r.said = append(r.said, strings.TrimSuffix(correlate.Quantity(perDay, a.Unit), " %"))
 	}
 	return r
 }

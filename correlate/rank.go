@@ -6,7 +6,6 @@ import (
 	"math"
 	"slices"
 
-	"obs/correlate/anomaly"
 	"obs/correlate/spans"
 	"obs/correlate/survey"
 	"obs/sources"
@@ -137,7 +136,13 @@ func (w *walk) anomalyClues() []clue {
 	var all []clue
 	for i := range w.found.Anomalies {
 		a := &w.found.Anomalies[i]
-		if metricKind(a) == byTraffic && a.Direction == string(anomaly.Up) {
+		if a.Creep != nil {
+			if c := a.creepClue(w.departs()); c.strength > 0 {
+				all = append(all, c)
+			}
+			continue
+		}
+		if a.Harmless() {
 			continue // more traffic is nobody's fault
 		}
 		kind := metricKind(a)

@@ -2,7 +2,6 @@ package correlate
 
 import (
 	"context"
-	"fmt"
 
 	"obs/correlate/anomaly"
 	"obs/correlate/survey"
@@ -39,12 +38,10 @@ func (t *serviceTable) saturation(ctx context.Context) {
 		return
 	}
 	known := map[*tableRow]map[string]*survey.Resource{}
-	answer := seriesPairs(baseline, window)
+	before, now := survey.Apart(baseline, len(resources)), survey.Apart(window, len(resources))
 	for i := range resources {
-		for _, one := range answer {
-			if one.labels[survey.PartLabel] == fmt.Sprint(i) {
-				t.takeResource(&resources[i], one, known)
-			}
+		for _, one := range seriesPairs(before[i], now[i]) {
+			t.takeResource(&resources[i], one, known)
 		}
 	}
 }
@@ -52,13 +49,6 @@ func (t *serviceTable) saturation(ctx context.Context) {
 // takeResource gives the rows that a resource belongs to its reading, unless it is less
 // used than another one. A row has each kind of resource from the surest metric alone.
 func (t *serviceTable) takeResource(resource *survey.Resource, one seriesPair, known map[*tableRow]map[string]*survey.Resource) {
-	labels := sources.Labels{}
-	for name, value := range one.labels {
-		if name != survey.PartLabel {
-			labels[name] = value
-		}
-	}
-	one.labels = labels
 	reading := readingOf(&resource.Question, one, t.walk.over, ownLimits)
 	if reading == nil {
 		return
@@ -66,7 +56,7 @@ func (t *serviceTable) takeResource(resource *survey.Resource, one seriesPair, k
 	if reading.Verdict == Anomalous && reading.Window < mayWait {
 		reading.Verdict = Healthy
 	}
-	for _, r := range t.users(resource, labels) {
+	for _, r := range t.users(resource, one.labels) {
 		if known[r] == nil {
 			known[r] = map[string]*survey.Resource{}
 		}

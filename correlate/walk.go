@@ -14,7 +14,7 @@ import (
 
 // Step is a part of the work as it starts and as it ends.
 type Step struct {
-	Name   string // survey, traces, trace, failures, records, logs, attributes, changes
+	Name   string // survey, traces, trace, failures, records, logs, attributes, changes, creep
 	Done   bool
 	Failed bool   // it ended without an answer
 	Text   string // what is being done, or what came of it
@@ -163,6 +163,7 @@ func (w *walk) triage(ctx context.Context) *Case {
 	w.toRecords(ctx, primary)
 	w.compareAlike(ctx, primary)
 	w.noteChanges(ctx)
+	w.lookForCreep(ctx)
 	w.conclude(primary)
 
 	if err := ctx.Err(); err != nil {

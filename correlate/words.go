@@ -11,12 +11,8 @@ import (
 	"obs/correlate/survey"
 )
 
-// describe says an anomaly in one sentence.
-func describe(a *Anomaly) string {
-	subject := a.Service
-	if a.Operation != "" {
-		subject += " " + a.Operation
-	}
+// measure is what an anomaly's series measures, in words.
+func measure(a *Anomaly) string {
 	what := a.Metric
 	switch survey.Signal(a.Signal) {
 	case survey.Latency:
@@ -35,6 +31,18 @@ func describe(a *Anomaly) string {
 			what = a.Metric
 		}
 	}
+	return what
+}
+
+// describe says an anomaly in one sentence.
+func describe(a *Anomaly) string {
+	if a.Creep != nil {
+		return describeCreep(a)
+	}
+	subject := a.Service
+	if a.Operation != "" {
+		subject += " " + a.Operation
+	}
 	verb := "went from"
 	switch anomaly.Direction(a.Direction) {
 	case anomaly.Up:
@@ -42,7 +50,7 @@ func describe(a *Anomaly) string {
 	case anomaly.Down:
 		verb = "fell from"
 	}
-	text := fmt.Sprintf("%s %s %s %s to %s", subject, what, verb, Quantity(a.BaselineValue, a.Unit), Quantity(a.WindowValue, a.Unit))
+	text := fmt.Sprintf("%s %s %s %s to %s", subject, measure(a), verb, Quantity(a.BaselineValue, a.Unit), Quantity(a.WindowValue, a.Unit))
 	if factor := Factor(a.BaselineValue, a.WindowValue); factor != "" {
 		text += " (" + factor + ")"
 	}
@@ -50,6 +58,57 @@ func describe(a *Anomaly) string {
 		text += " since " + Clock(a.Onset)
 	}
 	return text
+}
+
+// describeCreep says a creep in one sentence.
+func describeCreep(a *Anomaly) string {
+	c := a.Creep
+	what := measure(a)
+	is := "is " + Quantity(a.WindowValue, a.Unit)
+	if c.Resource != "" {
+		what, is = c.Resource, is+" of its limit"
+	}
+	past := []string{Quantity(a.BaselineValue, a.Unit) + " " + Ago(c.Days)}
+	if c.WeekAgo != nil && c.Days > 7 {
+		past = append(past, Quantity(*c.WeekAgo, a.Unit)+" "+Ago(7))
+	}
+	if c.DayAgo != nil {
+		past = append(past, Quantity(*c.DayAgo, a.Unit)+" "+Ago(1))
+	}
+	perDay := Quantity(c.PerDay, a.Unit)
+	if a.Unit == survey.Ratio {
+		perDay = significant(c.PerDay*100) + " percentage points"
+	}
+	text := fmt.Sprintf("%s: %s %s; it was %s: it grows by %s a day", a.Service, what, is, strings.Join(past, ", "), perDay)
+	if c.DaysLeft == nil {
+		return text
+	}
+	switch left := *c.DaysLeft; {
+	case a.WindowValue >= 1:
+		text += ", and nothing is left"
+	case left < 1:
+		text += ", and reaches the limit within a day"
+	case left <= creepSpan.Hours()/24: // what is farther than was looked back is no forecast
+		text += ", and reaches the limit in about " + counted(int(math.Round(left)), "day")
+	}
+	return text
+}
+
+// Ago says a number of days: "a week ago", "12 days ago".
+func Ago(days int) string {
+	switch {
+	case days == 1:
+		return "a day ago"
+	case days == 7:
+		return "a week ago"
+	case days == 14:
+		return "two weeks ago"
+	case days == 21:
+		return "three weeks ago"
+	case days == 28:
+		return "four weeks ago"
+	}
+	return strconv.Itoa(days) + " days ago"
 }
 
 // Factor says how many times larger or smaller a value became: "5.2x", or nothing
@@ -137,10 +196,10 @@ func significant(v float64) string {
 	return strconv.FormatFloat(v, 'g', 2, 64)
 }
 
-// counted renders a number with its noun: "1 trace", "4 traces", "2 anomalies".
+// counted renders a number with its noun: "1 trace", "4 traces", "2 anomalies", "3 days".
 func counted(n int, noun string) string {
 	if n != 1 && noun != "series" {
-		if stem, ok := strings.CutSuffix(noun, "y"); ok {
+		if stem, ok := strings.CutSuffix(noun, "y"); ok && !strings.HasSuffix(stem, "a") {
 			noun = stem + "ies"
 		} else {
 			noun += "s"

@@ -145,7 +145,7 @@ func TestCounted(t *testing.T) {
 	}{
 		{0, "record", "0 records"}, {1, "record", "1 record"}, {2, "record", "2 records"},
 		{0, "anomaly", "0 anomalies"}, {1, "anomaly", "1 anomaly"}, {3, "anomaly", "3 anomalies"},
-		{1, "series", "1 series"}, {4, "series", "4 series"}, {20, "slow trace", "20 slow traces"}, {5, "normal one", "5 normal ones"},
+		{1, "day", "1 day"}, {4, "day", "4 days"}, {1, "series", "1 series"}, {4, "series", "4 series"}, {20, "slow trace", "20 slow traces"}, {5, "normal one", "5 normal ones"},
 	} {
 		if got := counted(test.n, test.noun); got != test.want {
 			t.Errorf("got %q, want %q", got, test.want)

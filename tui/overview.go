@@ -188,7 +188,8 @@ func (o *overview) onward() (tea.Cmd, string) {
 	if !o.alerts && o.table != nil {
 		subject.Operation = o.table.Services[o.rows[o.list.at-len(answerNames)]].Operation
 	}
-	if a := o.anomalyOf(service); a != nil && subject.Operation == "" {
+	// What a service uses of its resources has no screen of its own.
+	if a := o.anomalyOf(service); a != nil && subject.Operation == "" && (a.Creep == nil || a.Creep.Resource == "") {
 		subject.Signal, subject.Operation = a.Signal, a.Operation
 	}
 	return open(newMetricScreen(o.next(), subject)), ""
@@ -474,9 +475,11 @@ func (o *overview) nameWidth() int {
 func (o *overview) serviceRow(row *correlate.ServiceRow) []draw.Cell {
 	level := levelOf(row.Verdict)
 	if a := o.anomalyOf(row.Service); a != nil && row.Operation == "" && row.Instance == "" {
-		level = draw.Bad
-		if a.Signal == "traffic" && a.Direction == "up" {
-			level = draw.Watch // more requests harm nobody by themselves
+		switch {
+		case !a.Harmless():
+			level = draw.Bad
+		case level != draw.Bad:
+			level = draw.Watch
 		}
 	}
 	name := row.Service

@@ -150,3 +150,35 @@ func binomial(x, n, share float64) float64 {
 
 // normalTail is the probability that a standard normal value is above z.
 func normalTail(z float64) float64 { return math.Erfc(z/math.Sqrt2) / 2 }
+
+// Rising is how probable it is that values in order of time rise as much as these when their
+// order means nothing: the test of Mann and Kendall ("Nonparametric Tests Against Trend",
+// 1945), one-sided, with the normal approximation corrected for ties. 1 for fewer than two.
+func Rising(v []float64) float64 {
+	if len(v) < 2 {
+		return 1
+	}
+	sum := 0.0
+	for i, a := range v {
+		for _, b := range v[i+1:] {
+			sum += float64(cmp.Compare(b, a))
+		}
+	}
+	spread := func(n float64) float64 { return n * (n - 1) * (2*n + 5) }
+	variance := spread(float64(len(v)))
+	sorted := slices.Clone(v)
+	slices.Sort(sorted)
+	for i := 0; i < len(sorted); {
+		j := i
+		for j < len(sorted) && sorted[j] == sorted[i] {
+			j++
+		}
+		variance -= spread(float64(j - i))
+		i = j
+	}
+	if !(variance > 0) {
+		return 1
+	}
+	z := (sum - 1) / math.Sqrt(variance/18)
+	return math.Erfc(z/math.Sqrt2) / 2
+}

@@ -59,6 +59,8 @@ func headline(c *correlate.Case) string {
 	switch {
 	case c.Verdict == correlate.Anomalous && c.Answers != nil:
 		return verdict + "  " + firstSentence(c.Answers.WhatChanged.Text)
+	case c.Verdict == correlate.Healthy && creeping(c) != "":
+		return verdict + "  nothing hurts yet. " + creeping(c) + "."
 	case c.Verdict == correlate.Healthy && len(c.Anomalies) > 0:
 		return fmt.Sprintf("%s  nothing departs for the worse in %s", verdict, counted(c.Services, "service"))
 	case c.Verdict == correlate.Healthy:
@@ -67,6 +69,18 @@ func headline(c *correlate.Case) string {
 		return verdict + "  the run ended before there was enough to tell"
 	}
 	return verdict + "  too little data to tell"
+}
+
+// creeping is the first statement about a slow growth; empty without one.
+func creeping(c *correlate.Case) string {
+	for i := range c.Anomalies {
+		if a := &c.Anomalies[i]; a.Creep != nil && len(a.Findings) > 0 {
+			if f := c.Finding(a.Findings[0]); f != nil {
+				return f.Statement
+			}
+		}
+	}
+	return ""
 }
 
 // firstSentence is the text up to the end of its first sentence.

@@ -193,6 +193,9 @@ func anomalies(p *page, c *correlate.Case) {
 		if !a.Onset.IsZero() {
 			since = correlate.Clock(a.Onset)
 		}
+		if a.Creep != nil {
+			since = correlate.Ago(a.Creep.Days)
+		}
 		p.line("  %s  %s %s %s %s %s %6.1f  %s", pad(strings.Join(a.Findings[:min(1, len(a.Findings))], " "), 8),
 			pad(strings.TrimSpace(a.Service+" "+a.Operation), flowWidth), pad(signal, signalWidth),
 			padLeft(correlate.Quantity(a.BaselineValue, a.Unit), quantityWidth), padLeft(correlate.Quantity(a.WindowValue, a.Unit), quantityWidth),

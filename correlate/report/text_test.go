@@ -100,6 +100,13 @@ func TestHeadlines(t *testing.T) {
 		{func(c *correlate.Case) {
 			c.Verdict, c.Services, c.Anomalies = correlate.Healthy, 1, []correlate.Anomaly{{Signal: "traffic"}}
 		}, "● HEALTHY  nothing departs for the worse in 1 service"},
+		{func(c *correlate.Case) {
+			id := c.AddFinding("cart: memory is 80.0 % of its limit")
+			c.Verdict, c.Anomalies = correlate.Healthy, []correlate.Anomaly{
+				{Signal: "traffic", Findings: []string{c.AddFinding("more requests")}},
+				{Signal: "saturation", Creep: &correlate.Creep{Days: 14}, Findings: []string{id}},
+			}
+		}, "● HEALTHY  nothing hurts yet. cart: memory is 80.0 % of its limit."},
 		{func(c *correlate.Case) { c.Verdict = correlate.Inconclusive }, "▲ INCONCLUSIVE  too little data to tell"},
 		{func(c *correlate.Case) { c.Verdict, c.Interrupted = correlate.Inconclusive, true }, "▲ INCONCLUSIVE  the run ended before there was enough to tell"},
 		{func(c *correlate.Case) {
@@ -152,6 +159,18 @@ func TestWidth(t *testing.T) {
 	}
 	if !whole {
 		t.Error("the query was broken")
+	}
+}
+
+// A creep says for how long it has grown, where others say since when they depart.
+func TestAnomalyThatCreeps(t *testing.T) {
+	c := correlate.NewCase(window(0, time.Minute))
+	c.Verdict = correlate.Healthy
+	c.Anomalies = []correlate.Anomaly{{
+		Service: "cart", Signal: "saturation", Unit: "ratio", BaselineValue: 0.4, WindowValue: 0.8, Score: 20, Creep: &correlate.Creep{Days: 14},
+	}}
+	if got := write(t, report.Text, c); !strings.Contains(got, "2.0x   20.0  two weeks ago\n") {
+		t.Errorf("%s", got)
 	}
 }
 

@@ -2,6 +2,7 @@ package survey
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -131,4 +132,20 @@ func (q *Question) Within(stretch, ago time.Duration) string {
 	}
 	return fmt.Sprintf("sum by (le, %s) (increase(%s[%s]%s))",
 		sources.GroupLabels(q.groups()...), sources.MetricSelector(q.Metric, q.only), promDuration(stretch), back)
+}
+
+// Apart sorts the series of an answer to Together by the question, of n, that they answer,
+// and takes the question's label off them.
+func Apart(answer []sources.Series, n int) [][]sources.Series {
+	parts := make([][]sources.Series, n)
+	for _, s := range answer {
+		i, err := strconv.Atoi(s.Labels[PartLabel])
+		if err != nil || i < 0 || i >= n {
+			continue // it answers nothing that was asked
+		}
+		labels := maps.Clone(s.Labels)
+		delete(labels, PartLabel)
+		parts[i] = append(parts[i], sources.Series{Labels: labels, Samples: s.Samples})
+	}
+	return parts
 }

@@ -1,6 +1,7 @@
 package survey_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -203,5 +204,27 @@ func TestSpanMetricsAreKeptElsewhere(t *testing.T) {
 	}
 	if !slices.Equal([]string{spans[survey.Traffic].Group, http[survey.Traffic].Group}, []string{"traces_span_metrics_calls_total", "http_requests_total"}) {
 		t.Errorf("groups %q and %q", spans[survey.Traffic].Group, http[survey.Traffic].Group)
+	}
+}
+
+// What Together asks Apart takes apart, and what was not asked is nobody's.
+func TestApart(t *testing.T) {
+	var answer []sources.Series
+	for _, part := range []string{"1", "0", "1", "2", "-1", "x", ""} {
+		answer = append(answer, sources.Series{Labels: sources.Labels{survey.PartLabel: part, "job": "job-" + part}})
+	}
+	parts := survey.Apart(answer, 2)
+	if len(parts) != 2 || len(parts[0]) != 1 || len(parts[1]) != 2 {
+		t.Fatalf("%+v", parts)
+	}
+	for i, part := range parts {
+		for _, s := range part {
+			if len(s.Labels) != 1 || s.Labels["job"] != fmt.Sprintf("job-%d", i) {
+				t.Errorf("part %d has %s", i, s.Labels)
+			}
+		}
+	}
+	if answer[0].Labels[survey.PartLabel] != "1" {
+		t.Errorf("the answer was changed: %+v", answer)
 	}
 }
