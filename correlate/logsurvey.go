@@ -112,13 +112,11 @@ func (w *walk) compareErrors(ctx context.Context) (*grownErrors, error) {
 		return nil, nil
 	}
 	for i := range grown {
-		q := query(w.question.Window)
-		evidence := logEvidence(w.set.Logs, q, w.question.Window)
-		evidence.Values = []Value{
-			{Name: "baseline", Value: grown[i].BaselineValue, Unit: grown[i].Unit},
-			{Name: "window", Value: grown[i].WindowValue, Unit: grown[i].Unit},
-		}
-		grown[i].Findings = []string{w.found.AddFinding(describe(&grown[i]), evidence)}
+		now := logEvidence(w.set.Logs, query(w.question.Window), w.question.Window)
+		now.Values = []Value{{Name: "window", Value: grown[i].WindowValue, Unit: grown[i].Unit}}
+		before := logEvidence(w.set.Logs, query(w.question.Baseline), w.question.Baseline)
+		before.Values = []Value{{Name: "baseline", Value: grown[i].BaselineValue, Unit: grown[i].Unit}}
+		grown[i].Findings = []string{w.found.AddFinding(describe(&grown[i]), now, before)}
 	}
 	w.found.Anomalies = append(w.found.Anomalies, grown...)
 	service := grown[0].Service

@@ -112,14 +112,19 @@ type measured struct {
 	// standard deviations, where there are too few samples to judge it by itself.
 	peers float64
 	query string // narrowed to this series
-	step  time.Duration
+	asked bothSides
 	// spent is how much more time its requests take in all than in the baseline, in
 	// seconds per second, where that was asked for.
 	spent      float64
 	spentKnown bool
 }
 
-type cohorts struct{ slow, normal []*spans.Tree }
+// cohorts are slow, or failing, traces and normal ones, with the searches that brought them.
+// The chosen trace is among the slow ones, whether a search brought it or not.
+type cohorts struct {
+	slow, normal           []*spans.Tree
+	slowAsked, normalAsked []sources.TraceQuery
+}
 
 // Triage walks from what moved in the window to the records that explain it. It always
 // returns a case: what a backend did not give stands in Missing, and a context that
