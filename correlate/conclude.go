@@ -23,6 +23,7 @@ func (w *walk) conclude(primary *measured) {
 	if primary != nil {
 		w.answerFlow(primary)
 		w.answerScope()
+		w.sayApart()
 	}
 	w.answerTime()
 	w.answerDependency(primary)

@@ -99,6 +99,8 @@ var kinds = []struct {
 	{regexp.MustCompile(`^\d+ of \d+ records? of the trace are errors; the first, of (\S+) at (\d\d:\d\d:\d\d): (.*)$`), (*proof).errorRecords},
 	{regexp.MustCompile(`^(\S+ .+ at [\d:]{8}), (?:as it began|\d+ (?:s|min|h) before)(?:; \d+ of \d+ traces? in trouble came to (.+))?$`), (*proof).changedBefore},
 	{regexp.MustCompile(`^nothing was done to the affected services before it; nearest to it are (.+)$`), (*proof).othersChanged},
+	{regexp.MustCompile(`^(?:all \d+|\d+ of \d+) (?:slow|failing) requests by (\S+) (.+) have (\S+=.+?)(?: in (\S+))?(?: \((.+)\))?; of \d+ others of the same time \S+ (?:do|does)$`), (*proof).toldApart},
+	{regexp.MustCompile(`^(?:slow|failing) requests came to (?:all \d+|\d+ of \d+) instances of ([^ ,]+)(, and to (?:all \d+|\d+ of \d+) versions)?$`), (*proof).instancesHit},
 	{regexp.MustCompile(`^(\S+) waits for (\S+) in \d+ of \d+ slow traces?; its own time on their critical path is .+, and .+ in normal ones$`), (*proof).waitsFor},
 	{regexp.MustCompile(`^\d+ of \d+ sampled requests? that fail in (\S+) begin to fail in (\S+), and \d+ in itself$`), (*proof).failsWith},
 	{regexp.MustCompile(`^.+ (rose|fell|went) from .+ to [^()]+( \(\S+x\))?( since (\S+))?$`), (*proof).metric},

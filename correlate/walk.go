@@ -84,6 +84,8 @@ type walk struct {
 	tree     *spans.Tree // of the chosen trace
 	blamed   int         // its span to blame, spans.None without one
 	shares   []spans.Share
+	held     *held    // what the slow or failing requests were held against, nil without others of the same time
+	apart    *apart   // what tells the two apart, nil where nothing does
 	failure  *failure // nil unless failing requests were looked at and found
 	sampled  *sample  // requests of both sides, nil until asked for
 	clues    []clue   // what speaks against services beside anomalies and the walk's trace
