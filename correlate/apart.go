@@ -22,7 +22,8 @@ import (
 type apart struct {
 	service      string // whose spans carry them; any's where empty
 	attributes   []sources.Attribute
-	places       []sources.Attribute // where it runs, that hold in the same requests, those named above with them
+	places       []sources.Attribute // where it runs, that hold in the same requests; the first is named above
+	also         map[string]bool     // further services whose places hold in the same requests
 	slow, others int                 // requests that have them
 	finding      string              // its ID, once it is stated
 }
@@ -111,7 +112,11 @@ func (a *apart) namePlaces(also []Condition) {
 		return
 	}
 	a.places = append(a.places, a.attributes[0])
+	a.also = map[string]bool{}
 	for _, c := range also {
+		if slices.Contains(placeKeys, c.Key) && c.Service != a.service {
+			a.also[c.Service] = true
+		}
 		if c.Service == a.service && c.Value != "" && slices.Contains(placeKeys, c.Key) {
 			a.places = append(a.places, sources.Attribute{Key: c.Key, Value: c.Value})
 		}
@@ -158,6 +163,21 @@ func (h *held) alikeInWork(about Subject, d *Difference) bool {
 		}
 	}
 	return true
+}
+
+// touches reports whether a change reached the instances on which the trouble is, where that is
+// known: not of one that reached all of its service's, nor where the requests in trouble are told
+// apart by whose they are and not by where they run.
+func (a *apart) touches(c *Change) (known, touched bool) {
+	switch {
+	case a == nil || len(a.places) == 0 || a.service == "" || a.also[c.Service]:
+		return false, false
+	case !sameService(a.service, c.Service):
+		return true, false
+	case a.places[0].Key == placeKeys[0] && c.Version != "":
+		return true, a.places[0].Value == c.Version
+	}
+	return false, false
 }
 
 func only(trees []*spans.Tree, fits func(*spans.Tree) bool) []*spans.Tree {

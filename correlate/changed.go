@@ -124,7 +124,11 @@ func (w *walk) keepChanges() {
 		if !asked || c.Time.Before(at.Add(-w.lookback())) || c.Time.After(w.question.Window.To) {
 			continue
 		}
-		if known, there := w.cameTo(&c).there(&c); known && !there {
+		known, there := w.cameTo(&c).there(&c)
+		if !known {
+			known, there = w.apart.touches(&c)
+		}
+		if known && !there {
 			c.Note = "also changed, and not where the trouble is"
 		}
 		kept = append(kept, c)
@@ -250,6 +254,10 @@ func (w *walk) changeClues(ranked []Suspect) []clue {
 		clues = append(clues, clue{
 			kind: byChange, service: s.Service, finding: id, strength: lately.Seconds() / (lately + gap).Seconds(),
 		})
+		if known, there := w.apart.touches(c); known && there && w.apart.finding != "" {
+			// However long before it came, its version is what tells the trouble apart.
+			clues = append(clues, clue{kind: byChange, service: s.Service, finding: w.apart.finding, strength: 1})
+		}
 	}
 	return clues
 }
@@ -473,9 +481,15 @@ func (w *walk) changedForNothing(service string) string {
 		if !sameService(c.Service, service) || !w.before(c, onset) {
 			continue
 		}
-		if n := w.cameTo(c); c.Note != "" {
+		n := w.cameTo(c)
+		if known, there := n.there(c); known && !there {
 			return w.found.AddFinding(fmt.Sprintf("%s, and %d of %s in trouble came to it", c, n.traces, counted(n.of, "trace")),
 				append([]Evidence{w.changeEvidence(c)}, w.troubleEvidence(n)...)...)
+		}
+		if c.Note != "" && w.apart.finding != "" {
+			return w.found.AddFinding(fmt.Sprintf("%s, and what tells the trouble apart is in %s: %s=%s", c, w.apart.service,
+				w.apart.places[0].Key, Shorten(w.apart.places[0].Value)),
+				append([]Evidence{w.changeEvidence(c)}, w.found.Finding(w.apart.finding).Evidence...)...)
 		}
 		if m := w.failsAsBefore(service); m != nil {
 			return w.found.AddFinding(fmt.Sprintf("%s, but it fails no more than before: %s against %s", c,

@@ -3,10 +3,10 @@ package correlate
 import (
 	"cmp"
 	"fmt"
-	"slices"
 	"strings"
 
 	"obs/correlate/anomaly"
+	"obs/correlate/patterns"
 	"obs/correlate/spans"
 	"obs/correlate/survey"
 	"obs/sources"
@@ -264,7 +264,7 @@ func (w *walk) noteErrors() {
 			continue
 		}
 		strong++
-		if slices.Contains(severities, r.Severity) {
+		if patterns.ParseSeverity(r.Severity) >= patterns.Error {
 			count++
 			if first == nil {
 				first = r

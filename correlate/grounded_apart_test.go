@@ -1,12 +1,17 @@
 package correlate_test
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 
 	"obs/correlate/spans"
 	"obs/sources"
 )
+
+// tellsApart is what most requests in trouble have and few others, by entry, condition, service
+// and places.
+var tellsApart = regexp.MustCompile(`^(?:all \d+|\d+ of \d+) (?:slow|failing) requests by (\S+) (.+) have (\S+=.+?)(?: in (\S+))?(?: \((.+)\))?; of \d+ others of the same time \S+ (?:do|does)$`)
 
 // held are the requests in trouble, of the entry that most come in by, and others of it at the
 // same time that are well.

@@ -3,6 +3,7 @@ package correlate_test
 import (
 	"fmt"
 	"maps"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -98,5 +99,21 @@ func (p *proof) othersChanged(m []string) recomputed {
 	for i, text := range texts {
 		p.change(text, p.answers[i], &r)
 	}
+	return r
+}
+
+// changedElsewhere checks the change, and that all that it cites beside it is what the statement
+// of what tells the trouble apart cites.
+func (p *proof) changedElsewhere(m []string) recomputed {
+	var r recomputed
+	p.change(m[1], p.answers[0], &r)
+	i := slices.IndexFunc(p.found.Findings, func(f correlate.Finding) bool {
+		return strings.Contains(f.Statement, " have "+m[3]+" in "+m[2]) && reflect.DeepEqual(f.Evidence, p.finding.Evidence[1:])
+	})
+	if i < 0 {
+		p.Fatalf("nothing tells the trouble apart by %s in %s", m[3], m[2])
+	}
+	told := proof{T: p.T, grounds: p.grounds, finding: &p.found.Findings[i], answers: p.answers[1:]}
+	r.values = told.toldApart(tellsApart.FindStringSubmatch(told.finding.Statement)).values
 	return r
 }

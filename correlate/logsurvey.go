@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"obs/correlate/anomaly"
+	"obs/correlate/patterns"
 	"obs/correlate/survey"
 	"obs/sources"
 )
@@ -76,7 +77,7 @@ func (w *walk) compareErrors(ctx context.Context) (*grownErrors, error) {
 	if level == "" {
 		level = "detected_level" // Loki's own, in structured metadata
 	}
-	errors := fmt.Sprintf(" | %s=~%s", level, sources.Quote("(?i)"+strings.Join(severities, "|")))
+	errors := fmt.Sprintf(" | %s=~%s", level, sources.Quote("(?i)"+strings.Join(patterns.NamesFrom(patterns.Error), "|")))
 	query := func(window sources.Window) string {
 		over := int64(max(1, window.Duration().Seconds()))
 		return fmt.Sprintf("sum by (%s) (count_over_time(%s%s[%ds])) / %d", label, selector, errors, over, over)
