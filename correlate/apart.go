@@ -264,6 +264,9 @@ func (w *walk) instancesHit(service string) (string, []Evidence) {
 	if service == "" || of < 2 || len(w.held.slow) < visitsPerInstance*of {
 		return "", nil
 	}
+	if w.apart != nil && w.apart.service == service && len(w.apart.places) > 0 && hit == of {
+		return "", nil // most are in one place, which is stated
+	}
 	text := fmt.Sprintf("%s requests came to %s of %s", w.trouble(), ofAll(hit, of, "instance"), service)
 	in := []Value{{Name: "instances with trouble", Value: float64(hit)}}
 	all := []Value{{Name: "instances", Value: float64(of)}}

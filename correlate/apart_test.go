@@ -91,7 +91,7 @@ func TestWorkOfItsOwnTellsNothingApart(t *testing.T) {
 		spans := s.traces.stored[i].Spans
 		for j := range spans {
 			if spans[j].Failed() && spans[j].Service == "bank" {
-				s.traces.stored[i].Spans = append(spans, sources.Span{
+				s.traces.stored[i].Spans = append(s.traces.stored[i].Spans, sources.Span{
 					ID: "00000000000000aa", ParentID: spans[j].ID, Service: "bank", Operation: "wait for a connection",
 					Start: spans[j].Start, Duration: time.Millisecond, Attributes: sources.Attributes{{Key: "pool.name", Value: "cards"}},
 				})
