@@ -124,7 +124,11 @@ func (w *walk) keepChanges() {
 		if !asked || c.Time.Before(at.Add(-w.lookback())) || c.Time.After(w.question.Window.To) {
 			continue
 		}
-		if known, there := w.cameTo(&c).there(&c); known && !there {
+		known, there := w.cameTo(&c).there(&c)
+		if !known {
+			known, there = w.apart.touches(&c)
+		}
+		if known && !there {
 			c.Note = "also changed, and not where the trouble is"
 		}
 		kept = append(kept, c)
@@ -206,27 +210,20 @@ func before(at, onset time.Time) string {
 
 // changeEvidence is the query that shows a change.
 func (w *walk) changeEvidence(c *Change) Evidence {
-	span := w.changeSpan()
 	step := historyStep(w.question)
+	span := aligned(w.changeSpan(), step)
 	return Evidence{
-		Backend: sources.Prometheus, Query: c.Query, Window: aligned(span, step), StepSeconds: step.Seconds(), URL: w.set.Metrics.Link(c.Query, span),
+		Backend: sources.Prometheus, Query: c.Query, Window: span, StepSeconds: step.Seconds(), URL: w.set.Metrics.Link(c.Query, span),
 	}
-}
-
-// searchEvidence is a search for traces, and what was read from them.
-func (w *walk) searchEvidence(q sources.TraceQuery, values ...Value) Evidence {
-	return Evidence{Backend: sources.Jaeger, Query: q.String(), Window: q.Window, URL: w.set.Traces.SearchLink(q), Values: values}
 }
 
 // troubleEvidence is the search that brought the traces in trouble, with how many of them
-// came to the instances of a change, and the one that was chosen, which may be none of them.
+// came to the instances of a change.
 func (w *walk) troubleEvidence(n visitsOfVersion) []Evidence {
-	all := []Evidence{w.searchEvidence(w.lastSearch, Value{Name: "traces in trouble that came to it", Value: float64(n.traces)},
-		Value{Name: "traces in trouble that came to the service", Value: float64(n.of)})}
-	if w.tree != nil && w.found.Trace != nil {
-		all = append(all, w.traceEvidence())
-	}
-	return all
+	return w.cohortEvidence([]Value{
+		{Name: "traces in trouble that came to it", Value: float64(n.traces)},
+		{Name: "traces in trouble that came to the service", Value: float64(n.of)},
+	}, nil)
 }
 
 // changeClues are the changes that may be why, of those suspects that other evidence points
@@ -247,7 +244,7 @@ func (w *walk) changeClues(ranked []Suspect) []clue {
 		text := c.String() + ", " + before(c.Time, onset)
 		evidence := []Evidence{w.changeEvidence(c)}
 		statement := text
-		if n := w.cameTo(c); n.traces > 0 && w.lastSearch.Service != "" {
+		if n := w.cameTo(c); n.traces > 0 {
 			statement += fmt.Sprintf("; %d of %s in trouble came to %s", n.traces, counted(n.of, "trace"), Shorten(c.Version))
 			evidence = append(evidence, w.troubleEvidence(n)...)
 		}
@@ -257,6 +254,10 @@ func (w *walk) changeClues(ranked []Suspect) []clue {
 		clues = append(clues, clue{
 			kind: byChange, service: s.Service, finding: id, strength: lately.Seconds() / (lately + gap).Seconds(),
 		})
+		if known, there := w.apart.touches(c); known && there && w.apart.finding != "" {
+			// However long before it came, its version is what tells the trouble apart.
+			clues = append(clues, clue{kind: byChange, service: s.Service, finding: w.apart.finding, strength: 1})
+		}
 	}
 	return clues
 }
@@ -367,15 +368,13 @@ func (w *walk) waitsFor(service string, ahead []Suspect) string {
 	}
 	text := fmt.Sprintf("%s waits for %s in %d of %s; its own time on their critical path is %s, and %s in normal ones",
 		service, callee, most, counted(of, "slow trace"), Seconds(slow.Seconds()), Seconds(normal.Seconds()))
-	// The normal ones are those of the baseline that are quicker.
-	quick := w.lastSearch
-	quick.Window, quick.MinDuration, quick.MaxDuration = w.question.Baseline, 0, quick.MinDuration
-	return w.found.AddFinding(text,
-		w.searchEvidence(w.lastSearch,
-			Value{Name: "slow traces in which it waits", Value: float64(most)}, Value{Name: "slow traces that come to it", Value: float64(of)},
-			Value{Name: "its mean on the critical path, slow", Value: slow.Seconds(), Unit: survey.Seconds}),
-		w.searchEvidence(quick, Value{Name: "its mean on the critical path, normal", Value: normal.Seconds(), Unit: survey.Seconds}),
-		w.traceEvidence())
+	return w.found.AddFinding(text, w.cohortEvidence(
+		[]Value{
+			{Name: "slow traces in which it waits", Value: float64(most)}, {Name: "slow traces that come to it", Value: float64(of)},
+			{Name: "its mean on the critical path, slow", Value: slow.Seconds(), Unit: survey.Seconds},
+		},
+		[]Value{{Name: "its mean on the critical path, normal", Value: normal.Seconds(), Unit: survey.Seconds}},
+	)...)
 }
 
 // meanOwn is how long requests wait for a service itself, on average.
@@ -461,14 +460,11 @@ func (w *walk) failsWith(service string, ahead []Suspect) string {
 		if failed < leastSlow || 2*n <= failed || float64(own) > rarely*float64(failed) {
 			continue
 		}
-		var evidence []Evidence
-		for _, q := range w.sampled.queries[0] {
-			evidence = append(evidence, w.searchEvidence(q,
-				Value{Name: "requests that fail in it", Value: float64(failed)}, Value{Name: "of these, begin to fail in the other", Value: float64(n)},
-				Value{Name: "of these, begin to fail in itself", Value: float64(own)}))
-		}
 		return w.found.AddFinding(fmt.Sprintf("%d of %s that fail in %s begin to fail in %s, and %d in itself",
-			n, counted(failed, "sampled request"), service, ahead[i].Service, own), evidence...)
+			n, counted(failed, "sampled request"), service, ahead[i].Service, own),
+			w.sampleEvidence(0,
+				Value{Name: "requests that fail in it", Value: float64(failed)}, Value{Name: "of these, begin to fail in the other", Value: float64(n)},
+				Value{Name: "of these, begin to fail in itself", Value: float64(own)})...)
 	}
 	return ""
 }
@@ -485,15 +481,20 @@ func (w *walk) changedForNothing(service string) string {
 		if !sameService(c.Service, service) || !w.before(c, onset) {
 			continue
 		}
-		if n := w.cameTo(c); c.Note != "" && w.lastSearch.Service != "" {
+		n := w.cameTo(c)
+		if known, there := n.there(c); known && !there {
 			return w.found.AddFinding(fmt.Sprintf("%s, and %d of %s in trouble came to it", c, n.traces, counted(n.of, "trace")),
 				append([]Evidence{w.changeEvidence(c)}, w.troubleEvidence(n)...)...)
 		}
+		if c.Note != "" && w.apart.finding != "" {
+			return w.found.AddFinding(fmt.Sprintf("%s, and what tells the trouble apart is in %s: %s=%s", c, w.apart.service,
+				w.apart.places[0].Key, Shorten(w.apart.places[0].Value)),
+				append([]Evidence{w.changeEvidence(c)}, w.found.Finding(w.apart.finding).Evidence...)...)
+		}
 		if m := w.failsAsBefore(service); m != nil {
-			evidence := w.evidenceOf(m)
-			evidence.Values[1].Name = "median of the window"
 			return w.found.AddFinding(fmt.Sprintf("%s, but it fails no more than before: %s against %s", c,
-				Quantity(m.departure.Window, m.question.Unit), Quantity(m.departure.Baseline, m.question.Unit)), evidence, w.changeEvidence(c))
+				Quantity(m.departure.Window, m.question.Unit), Quantity(m.departure.Baseline, m.question.Unit)),
+				append(w.evidenceOf(m, ofWindow), w.changeEvidence(c))...)
 		}
 	}
 	return ""

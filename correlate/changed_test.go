@@ -203,6 +203,65 @@ func TestWhatFailsBecauseOfAnother(t *testing.T) {
 	}
 }
 
+// What tells requests in trouble apart by where they run speaks for a change that brought it,
+// and against changes of services that are elsewhere.
+func TestASegmentSpeaksForAndAgainstChanges(t *testing.T) {
+	x, _ := embedded(t, "deploy")
+	c := x.Triage(t.Context(), nil)
+	for _, change := range c.Changes {
+		want := nowhere
+		if change.Service == "session" {
+			want = ""
+		}
+		if change.Note != want {
+			t.Errorf("%s %s: note %q, want %q", change.Service, change.Text, change.Note, want)
+		}
+	}
+	apart := c.Answers.AffectedFlow.Findings[len(c.Answers.AffectedFlow.Findings)-1]
+	if first := c.Suspects[0]; first.Service != "session" || !slices.Contains(first.Findings, apart) {
+		t.Errorf("%s does not speak for %+v", apart, first)
+	}
+	for _, suspect := range c.Suspects[1:] {
+		if slices.Contains(suspect.Findings, apart) {
+			t.Errorf("%s speaks for %s", apart, suspect.Service)
+		}
+	}
+}
+
+// The failing requests run on one version of the bank; what else was changed is not there.
+func TestAChangeOutsideTheSegmentIsNotBlamed(t *testing.T) {
+	early := noon.Add(-6 * time.Minute)
+	for _, test := range []struct {
+		name, key, failing, well string
+		notes                    map[string]string
+	}{
+		{"the version that came", "service.version", "1.1", "1.0", map[string]string{"bank": "", "payment": nowhere}},
+		{"another version", "service.version", "0.9", "1.0", map[string]string{"bank": nowhere, "payment": nowhere}},
+		{"a customer", "customer.tier", "gold", "free", map[string]string{"bank": "", "payment": ""}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := failingBank(t)
+			s.metrics.gauges = slices.Concat(deployed("bank", early, 2), deployed("payment", early, 2))
+			s.mark("bank", test.key, test.failing, test.well)
+			c := s.triage(question)
+			if len(c.Changes) != len(test.notes) {
+				t.Errorf("changes %+v", c.Changes)
+			}
+			for _, change := range c.Changes {
+				if want := test.notes[change.Service]; change.Note != want {
+					t.Errorf("%s: note %q, want %q; %s", change.Service, change.Note, want, c.Answers.AffectedFlow.Text)
+				}
+			}
+			i := slices.IndexFunc(c.Suspects, func(suspect correlate.Suspect) bool { return suspect.Service == "payment" })
+			const against = "payment 1.0 → 1.1 on all 2 instances at 11:54:00, and what tells the trouble apart is in bank: service.version="
+			said := i >= 0 && slices.ContainsFunc(c.Suspects[i].Against, func(id string) bool { return strings.HasPrefix(c.Finding(id).Statement, against) })
+			if said != (test.notes["payment"] != "") {
+				t.Errorf("suspects %+v", c.Suspects)
+			}
+		})
+	}
+}
+
 func TestChangesAreNotAskedForWithoutQuestionsLeft(t *testing.T) {
 	s := slowBank(t)
 	s.metrics.gauges = deployed("bank", noon.Add(-6*time.Minute), 2)

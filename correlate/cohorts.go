@@ -55,36 +55,6 @@ func (w *walk) keepCohorts(primary *measured, chosen sources.TraceID, normal []*
 	w.found.Cohorts = c
 }
 
-// compareAlike holds the attributes against requests of the same time where there are
-// enough: those of the baseline differ in all that was changed since too, such as the
-// versions that were deployed. It comes last, since no verdict rests on it, and only where
-// the triage has asked less than it may.
-func (w *walk) compareAlike(ctx context.Context, primary *measured) {
-	if primary == nil || w.found.Cohorts == nil || w.spare() < 2 || ctx.Err() != nil {
-		return
-	}
-	var found []*spans.Tree
-	var err error
-	switch {
-	case primary.question.Signal == survey.Errors && w.failure != nil:
-		found, err = w.searchOthers(ctx, w.failure.service, primary.operation, w.trees.slow, w.question.Window)
-		if err == nil && len(found) < leastSlow { // all of them fail now
-			found, err = w.searchOthers(ctx, w.failure.service, primary.operation, w.trees.slow, w.question.Baseline)
-		}
-	case primary.question.Signal == survey.Latency && primary.question.Exact && w.lastSearch.Service != "":
-		found, err = w.searchQuick(ctx, w.lastSearch, threshold(primary), primary.departure.Onset, w.trees.slow)
-		if found = sameEntry(found, w.trees.slow); len(found) < enough {
-			found = nil
-		}
-	}
-	if err != nil {
-		w.failed(sources.Jaeger, "requests were not compared with others of the same time", err)
-	}
-	if len(found) > 0 {
-		w.keepCohorts(primary, w.found.Cohorts.Chosen, found[:min(len(found), cohortSize)])
-	}
-}
-
 // suspected is the service where most of the extra time is, or where requests begin to
 // fail; none where neither is known.
 func (w *walk) suspected() string {
@@ -116,8 +86,8 @@ func (c *Cohorts) nameBy(service string) {
 }
 
 // searchOthers fetches traces in which the service did not fail, of the requests that
-// fail most.
-func (w *walk) searchOthers(ctx context.Context, service, operation string, failing []*spans.Tree, in sources.Window) ([]*spans.Tree, error) {
+// fail most, and tells by which search.
+func (w *walk) searchOthers(ctx context.Context, service, operation string, failing []*spans.Tree, in sources.Window) ([]*spans.Tree, sources.TraceQuery, error) {
 	if operation == "" {
 		operation = mostOften(failing, func(t *spans.Tree) *sources.Span {
 			i := slices.IndexFunc(t.Trace.Spans, func(s sources.Span) bool {
@@ -133,13 +103,13 @@ func (w *walk) searchOthers(ctx context.Context, service, operation string, fail
 	query := sources.TraceQuery{Service: service, Operation: operation, Window: in, Limit: 2 * cohortSize}
 	trees, err := w.searchTrees(ctx, query)
 	trees = sameEntry(slices.DeleteFunc(trees, func(t *spans.Tree) bool { return failsIn(t, service) }), failing)
-	return trees[:min(len(trees), cohortSize)], err
+	return trees[:min(len(trees), cohortSize)], query, err
 }
 
 // searchQuick fetches traces of the same requests that were not slow at the same time:
 // since the onset, or since the window's start without one. Of a whole service it takes
 // the operation that most of the slow ones are of, so that like is compared with like.
-func (w *walk) searchQuick(ctx context.Context, like sources.TraceQuery, cut float64, onset time.Time, slow []*spans.Tree) ([]*spans.Tree, error) {
+func (w *walk) searchQuick(ctx context.Context, like sources.TraceQuery, cut float64, onset time.Time, slow []*spans.Tree) ([]*spans.Tree, sources.TraceQuery, error) {
 	// As many again as are wanted: a slow trace too has spans of the service that are not.
 	query := sources.TraceQuery{
 		Service: like.Service, Operation: like.Operation, Window: w.question.Window, MaxDuration: seconds(cut), Limit: 2 * cohortSize,
@@ -156,7 +126,7 @@ func (w *walk) searchQuick(ctx context.Context, like sources.TraceQuery, cut flo
 		return own == nil || own.Duration > seconds(cut) ||
 			slices.ContainsFunc(slow, func(s *spans.Tree) bool { return s.Trace.ID == t.Trace.ID })
 	})
-	return trees, err
+	return trees, query, err
 }
 
 // longestOf is the longest span of a service in a trace, of one operation or of any; nil
@@ -470,7 +440,7 @@ func (s *cohortSearch) failing(ctx context.Context) (err error) {
 	}
 	s.query = s.walk.failure.query
 	for _, in := range []sources.Window{s.walk.question.Window, s.walk.question.Baseline} {
-		s.good, err = s.walk.searchOthers(ctx, s.service, errors.operation, s.bad, in)
+		s.good, _, err = s.walk.searchOthers(ctx, s.service, errors.operation, s.bad, in)
 		if err != nil || len(s.good) >= leastSlow {
 			return err
 		}
@@ -513,7 +483,7 @@ func (s *cohortSearch) slow(ctx context.Context) error {
 	if err := s.slower(ctx, trees); err != nil {
 		return err
 	}
-	quick, err := s.walk.searchQuick(ctx, s.query, s.threshold, onset, s.bad)
+	quick, _, err := s.walk.searchQuick(ctx, s.query, s.threshold, onset, s.bad)
 	if err != nil {
 		return err
 	}

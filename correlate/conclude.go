@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"obs/correlate/patterns"
 	"obs/correlate/spans"
 	"obs/correlate/survey"
 	"obs/sources"
@@ -26,6 +27,7 @@ func (w *walk) conclude(primary *measured) {
 	if primary != nil {
 		w.answerFlow(primary)
 		w.answerScope()
+		w.sayApart()
 	}
 	w.answerCreep()
 	w.answerTime()
@@ -130,14 +132,10 @@ func (w *walk) answerTime() {
 		text += fmt.Sprintf("; in %s it takes %s on average, in %s %s",
 			counted(len(w.trees.slow), "slow trace"), Seconds(share.Slow.Seconds()),
 			counted(len(w.trees.normal), "normal one"), Seconds(share.Normal.Seconds()))
-		evidence = append(evidence, Evidence{
-			Backend: sources.Jaeger, Query: w.lastSearch.String(), Window: w.lastSearch.Window,
-			Values: []Value{
-				{Name: "mean on the critical path, slow", Value: share.Slow.Seconds(), Unit: survey.Seconds},
-				{Name: "mean on the critical path, normal", Value: share.Normal.Seconds(), Unit: survey.Seconds},
-			},
-			URL: w.set.Traces.SearchLink(w.lastSearch),
-		})
+		evidence = append(evidence, w.searchEvidence(w.trees.slowAsked,
+			Value{Name: "mean on the critical path, slow", Value: share.Slow.Seconds(), Unit: survey.Seconds})...)
+		evidence = append(evidence, w.searchEvidence(w.trees.normalAsked,
+			Value{Name: "mean on the critical path, normal", Value: share.Normal.Seconds(), Unit: survey.Seconds})...)
 	}
 	if said := eventText(span); said != "" {
 		text += fmt.Sprintf("; the span says %q", said)
@@ -154,6 +152,20 @@ func (w *walk) answerError(span *sources.Span) {
 	}
 	id := w.found.AddFinding(text, w.traceEvidence())
 	w.found.Answers.WhereTimeGoes = Answer{Text: sentence(text), Findings: []string{id}}
+}
+
+// cohortEvidence is the searches that brought the slow and the normal traces, with what was
+// read from each, and the chosen trace, which may be in none of them. Where nothing was read
+// from the normal ones, they are left out.
+func (w *walk) cohortEvidence(slow, normal []Value) []Evidence {
+	all := w.searchEvidence(w.trees.slowAsked, slow...)
+	if len(normal) > 0 {
+		all = append(all, w.searchEvidence(w.trees.normalAsked, normal...)...)
+	}
+	if w.tree != nil && w.found.Trace != nil {
+		all = append(all, w.traceEvidence())
+	}
+	return all
 }
 
 func (w *walk) traceEvidence(values ...Value) Evidence {
@@ -209,9 +221,9 @@ func (w *walk) answerDependency(primary *measured) {
 	if failing != (spans.Key{}) {
 		text := fmt.Sprintf("%s %s fails in %s of slow traces, and in %s of normal ones", failing.Service, failing.Operation,
 			Quantity(share, survey.Ratio), Quantity(normal, survey.Ratio))
-		id := w.found.AddFinding(text, w.traceEvidence(
-			Value{Name: "share of slow traces", Value: share, Unit: survey.Ratio},
-			Value{Name: "share of normal traces", Value: normal, Unit: survey.Ratio}))
+		id := w.found.AddFinding(text, w.cohortEvidence(
+			[]Value{{Name: "share of slow traces", Value: share, Unit: survey.Ratio}},
+			[]Value{{Name: "share of normal traces", Value: normal, Unit: survey.Ratio}})...)
 		w.found.Answers.FailingDependency = Answer{Text: sentence(text), Findings: []string{id}}
 		return
 	}
@@ -266,7 +278,7 @@ func (w *walk) noteErrors() {
 			continue
 		}
 		strong++
-		if slices.Contains(severities, r.Severity) {
+		if patterns.ParseSeverity(r.Severity) >= patterns.Error {
 			count++
 			if first == nil {
 				first = r

@@ -266,7 +266,7 @@ func (w *walk) creepOf(q *creepQuestion, s sources.Series, load map[string][]sou
 		return creeping{}, false
 	}
 	c := creeping{growth: g, measured: measured{
-		service: service, question: q.Question, labels: s.Labels, step: creepStep, query: q.For(s.Labels, w.creepRate()),
+		service: service, question: q.Question, labels: s.Labels, query: q.For(s.Labels, w.creepRate()),
 		departure: anomaly.Departure{
 			Compared: true, Anomalous: true, Direction: anomaly.Up, Score: g.Score, Baseline: g.Start, Window: g.Now,
 		},

@@ -243,7 +243,7 @@ func TestCreep(t *testing.T) {
 			p := newPast(test.days)
 			test.change(p)
 			set := p.open(t)
-			g := &grounds{set: set, found: correlate.Triage(t.Context(), set, question, nil), known: map[string]*answered{}, excused: map[string]int{}}
+			g := &grounds{set: set, found: correlate.Triage(t.Context(), set, question, nil), known: map[string]*answered{}}
 			c := g.found
 			wellFormed(t, c)
 			if c.Verdict != test.verdict || c.Partial() {
@@ -359,7 +359,7 @@ func TestCreepThatCannotBeAsked(t *testing.T) {
 func TestTheLeakOfTheShopBesideItsLastHour(t *testing.T) {
 	set, q := openShop(t, "creep")
 	q.Baseline = sources.Window{From: q.Window.From.Add(-q.Window.Duration()), To: q.Window.From}
-	g := &grounds{set: set, found: correlate.Triage(t.Context(), set, q, nil), known: map[string]*answered{}, excused: map[string]int{}}
+	g := &grounds{set: set, found: correlate.Triage(t.Context(), set, q, nil), known: map[string]*answered{}}
 	if got := creepsOf(g.found); !slices.Equal(got, []string{"catalog saturation"}) {
 		t.Fatalf("creeping are %q: %+v", got, g.found.Findings)
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"obs/correlate/anomaly"
+	"obs/correlate/patterns"
 	"obs/correlate/survey"
 	"obs/sources"
 )
@@ -76,7 +77,7 @@ func (w *walk) compareErrors(ctx context.Context) (*grownErrors, error) {
 	if level == "" {
 		level = "detected_level" // Loki's own, in structured metadata
 	}
-	errors := fmt.Sprintf(" | %s=~%s", level, sources.Quote("(?i)"+strings.Join(severities, "|")))
+	errors := fmt.Sprintf(" | %s=~%s", level, sources.Quote("(?i)"+strings.Join(patterns.NamesFrom(patterns.Error), "|")))
 	query := func(window sources.Window) string {
 		over := int64(max(1, window.Duration().Seconds()))
 		return fmt.Sprintf("sum by (%s) (count_over_time(%s%s[%ds])) / %d", label, selector, errors, over, over)
@@ -112,13 +113,11 @@ func (w *walk) compareErrors(ctx context.Context) (*grownErrors, error) {
 		return nil, nil
 	}
 	for i := range grown {
-		q := query(w.question.Window)
-		evidence := logEvidence(w.set.Logs, q, w.question.Window)
-		evidence.Values = []Value{
-			{Name: "baseline", Value: grown[i].BaselineValue, Unit: grown[i].Unit},
-			{Name: "window", Value: grown[i].WindowValue, Unit: grown[i].Unit},
-		}
-		grown[i].Findings = []string{w.found.AddFinding(describe(&grown[i]), evidence)}
+		now := logEvidence(w.set.Logs, query(w.question.Window), w.question.Window)
+		now.Values = []Value{{Name: "window", Value: grown[i].WindowValue, Unit: grown[i].Unit}}
+		before := logEvidence(w.set.Logs, query(w.question.Baseline), w.question.Baseline)
+		before.Values = []Value{{Name: "baseline", Value: grown[i].BaselineValue, Unit: grown[i].Unit}}
+		grown[i].Findings = []string{w.found.AddFinding(describe(&grown[i]), now, before)}
 	}
 	w.found.Anomalies = append(w.found.Anomalies, grown...)
 	service := grown[0].Service

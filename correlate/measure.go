@@ -215,12 +215,12 @@ func (w *walk) measure(ctx context.Context, questions []survey.Question) {
 			if w.sparse(&questions[i]) {
 				read = w.rangeSparse
 			}
-			baseline, window, step, err := read(ctx, questions[i].Query(w.over))
+			baseline, window, asked, err := read(ctx, questions[i].Query(w.over))
 			if err != nil {
 				w.failed(sources.Prometheus, "a series was not looked at", err)
 				return nil
 			}
-			results[i] = judge(&questions[i], baseline, window, w.over, step)
+			results[i] = judge(&questions[i], baseline, window, w.over, asked)
 			if w.sparse(&questions[i]) {
 				judgeByPeers(results[i])
 			}
@@ -229,7 +229,7 @@ func (w *walk) measure(ctx context.Context, questions []survey.Question) {
 	}
 	var beside [2][]sources.Series
 	group.Go(func() (err error) {
-		if beside[0], beside[1], w.besideStep, err = w.rangeBoth(ctx, w.besideQuery(questions)); err != nil {
+		if beside[0], beside[1], w.beside, err = w.rangeBoth(ctx, w.besideQuery(questions)); err != nil {
 			w.failed(sources.Prometheus, "whether targets are down, and what clients do wrong, was not looked at", err)
 		}
 		return nil
@@ -239,35 +239,70 @@ func (w *walk) measure(ctx context.Context, questions []survey.Question) {
 	w.dropChance(ctx)
 	w.judgeVanished()
 	parts := partsOf(beside)
-	w.judgeTargets(ctx, parts, w.besideStep)
+	w.judgeTargets(ctx, parts)
 	w.noteRefused(parts, questions)
 }
 
-// rangeBoth evaluates a query over baseline and window: in one query where they adjoin.
-func (w *walk) rangeBoth(ctx context.Context, query string) (baseline, window []sources.Series, step time.Duration, err error) {
+// ranged is the time over which a range query is sent, and its step.
+type ranged struct {
+	over sources.Window
+	step time.Duration
+}
+
+// bothSides is where baseline and window are read: the same, where one query covers both.
+type bothSides struct{ baseline, window ranged }
+
+// bothSides is how the walk asks for baseline and window.
+func (w *walk) bothSides() bothSides {
 	base, now := w.question.Baseline, w.question.Window
-	step = max(niceStep(now.Duration()/pointsPerWindow), time.Second)
+	side := func(of, over sources.Window) ranged {
+		step := surveyStep(of)
+		return ranged{over: aligned(over, step), step: step}
+	}
 	if w.adjoining() {
-		answer, err := w.set.Metrics.Range(ctx, query, aligned(base.Union(now), step), step)
+		one := side(now, base.Union(now))
+		return bothSides{baseline: one, window: one}
+	}
+	return bothSides{baseline: side(base, base), window: side(now, now)}
+}
+
+// rangeBoth evaluates a query over baseline and window: in one query where they adjoin.
+func (w *walk) rangeBoth(ctx context.Context, query string) (baseline, window []sources.Series, asked bothSides, err error) {
+	asked = w.bothSides()
+	if asked.baseline == asked.window {
+		answer, err := w.set.Metrics.Range(ctx, query, asked.window.over, asked.window.step)
 		if err != nil {
-			return nil, nil, 0, err
+			return nil, nil, asked, err
 		}
-		return within(answer.Series, base), within(answer.Series, now), step, nil
+		return within(answer.Series, w.question.Baseline), within(answer.Series, w.question.Window), asked, nil
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
-		answer, err := w.set.Metrics.Range(ctx, query, aligned(now, step), step)
-		window = within(answer.Series, now)
+		answer, err := w.set.Metrics.Range(ctx, query, asked.window.over, asked.window.step)
+		window = within(answer.Series, w.question.Window)
 		return err
 	})
 	group.Go(func() error {
-		step := niceStep(base.Duration() / pointsPerWindow)
-		answer, err := w.set.Metrics.Range(ctx, query, aligned(base, step), step)
-		baseline = within(answer.Series, base)
+		answer, err := w.set.Metrics.Range(ctx, query, asked.baseline.over, asked.baseline.step)
+		baseline = within(answer.Series, w.question.Baseline)
 		return err
 	})
 	err = group.Wait() // before the results are read
-	return baseline, window, step, err
+	return baseline, window, asked, err
+}
+
+// evidence is the query as it was asked over both sides: once where that covered both.
+func (s *bothSides) evidence(metrics sources.Metrics, query string, baseline, window Value) []Evidence {
+	over := func(r ranged, values ...Value) Evidence {
+		return Evidence{
+			Backend: sources.Prometheus, Query: query, Window: r.over, StepSeconds: r.step.Seconds(), Values: values,
+			URL: metrics.Link(query, r.over),
+		}
+	}
+	if s.baseline == s.window {
+		return []Evidence{over(s.window, baseline, window)}
+	}
+	return []Evidence{over(s.window, window), over(s.baseline, baseline)}
 }
 
 // aligned moves a window's start to a multiple of step, as Grafana's and a subquery's
@@ -294,7 +329,7 @@ func within(series []sources.Series, w sources.Window) []sources.Series {
 }
 
 // judge pairs the series of both sides by their labels and compares each pair.
-func judge(q *survey.Question, baseline, window []sources.Series, over, step time.Duration) []measured {
+func judge(q *survey.Question, baseline, window []sources.Series, over time.Duration, asked bothSides) []measured {
 	before := make(map[string][]sources.Sample, len(baseline))
 	labels := map[string]sources.Labels{}
 	for _, s := range baseline {
@@ -310,7 +345,7 @@ func judge(q *survey.Question, baseline, window []sources.Series, over, step tim
 			continue
 		}
 		m := measured{
-			service: set[q.ServiceLabel], question: q, labels: set, step: step,
+			service: set[q.ServiceLabel], question: q, labels: set, asked: asked,
 			departure: anomaly.Compare(before[key], now[key], limits[q.Signal]),
 			query:     q.For(set, over),
 		}

@@ -243,13 +243,13 @@ func (l *located) splits() []string {
 
 // read fills in samples, band and anomaly.
 func (x *Explorer) read(ctx context.Context, at *located, view *MetricView, note *gaps) {
-	baseline, window, step, err := x.walk(at.over).rangeBoth(ctx, view.Query)
+	baseline, window, asked, err := x.walk(at.over).rangeBoth(ctx, view.Query)
 	if err != nil {
 		note.failed(sources.Prometheus, view.Metric+" was not read", err)
 		return
 	}
 	before, now := samplesOf(baseline), samplesOf(window)
-	view.StepSeconds = step.Seconds()
+	view.StepSeconds = asked.window.step.Seconds()
 	view.Samples = append(append(view.Samples, before...), now...)
 	if len(view.Samples) == 0 {
 		note.take([]Missing{{

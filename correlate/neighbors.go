@@ -132,15 +132,15 @@ func (w *walk) findNeighbor(ctx context.Context) {
 	}
 	over := rateWindow(w.question.Window.Duration(), w.interval)
 	query := survey.ContainersOn(c.node, over)
-	baseline, window, step, err := w.rangeBoth(ctx, query)
+	baseline, window, asked, err := w.rangeBoth(ctx, query)
 	if err != nil {
 		w.failed(sources.Prometheus, "the neighbors on "+c.node+" were not looked at", err)
 		return
 	}
-	w.neighborClue(c, query, step.Seconds(), baseline, window)
+	w.neighborClue(c, query, &asked, baseline, window)
 }
 
-func (w *walk) neighborClue(c *crowd, query string, step float64, baseline, window []sources.Series) {
+func (w *walk) neighborClue(c *crowd, query string, asked *bothSides, baseline, window []sources.Series) {
 	before := map[string]float64{}
 	for _, s := range baseline {
 		before[s.Labels.String()] = medianOf(s)
@@ -159,7 +159,7 @@ func (w *walk) neighborClue(c *crowd, query string, step float64, baseline, wind
 	}
 	text := fmt.Sprintf("%s run on %s for %s of their additional time and %s of their requests, where %s uses %.3g CPUs, and used %.3g",
 		strings.Join(c.services, ", "), c.node, Quantity(c.share, survey.Ratio), Quantity(c.requests, survey.Ratio), name, most+was, was)
-	evidence := w.bothSides(query, step, Value{Name: "CPUs in the window", Value: most + was}, Value{Name: "CPUs in the baseline", Value: was})
+	evidence := asked.evidence(w.set.Metrics, query, Value{Name: "CPUs in the baseline", Value: was}, Value{Name: "CPUs in the window", Value: most + was})
 	evidence = slices.Concat(evidence, w.sampleEvidence(0,
 		Value{Name: "share of the additional time", Value: c.share, Unit: survey.Ratio},
 		Value{Name: "share of the requests", Value: c.requests, Unit: survey.Ratio},
@@ -167,19 +167,6 @@ func (w *walk) neighborClue(c *crowd, query string, step float64, baseline, wind
 	w.keep(clue{kind: byNeighbor, service: name, strength: c.share, finding: w.found.AddFinding(text, evidence...), traces: c.traces})
 	c.neighbor = name
 	w.crowd = c
-}
-
-// bothSides is the query over both sides: once where they adjoin, else for each.
-func (w *walk) bothSides(query string, step float64, window, baseline Value) []Evidence {
-	over := func(in sources.Window, values ...Value) Evidence {
-		return Evidence{
-			Backend: sources.Prometheus, Query: query, Window: in, StepSeconds: step, Values: values, URL: w.set.Metrics.Link(query, in),
-		}
-	}
-	if w.adjoining() {
-		return []Evidence{over(w.question.Baseline.Union(w.question.Window), window, baseline)}
-	}
-	return []Evidence{over(w.question.Window, window), over(w.question.Baseline, baseline)}
 }
 
 func medianOf(s sources.Series) float64 { return quantileOf(s, 0.5) }

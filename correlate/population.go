@@ -25,19 +25,20 @@ func (w *walk) sparse(q *survey.Question) bool {
 // rangeSparse evaluates a query over baseline and window at the interval of collection,
 // so that each sample counts once, and none from before: a sample stays the latest for
 // one interval.
-func (w *walk) rangeSparse(ctx context.Context, query string) (baseline, window []sources.Series, step time.Duration, err error) {
-	step = w.interval.Round(time.Second)
-	side := func(over sources.Window) ([]sources.Series, error) {
+func (w *walk) rangeSparse(ctx context.Context, query string) (baseline, window []sources.Series, asked bothSides, err error) {
+	step := w.interval.Round(time.Second)
+	side := func(over sources.Window) ranged {
 		// Back from the end, in whole steps.
 		whole := max(0, over.Duration()-step).Truncate(step)
-		answer, err := w.set.Metrics.Range(ctx, query, sources.Window{From: over.To.Add(-whole), To: over.To}, step)
-		return answer.Series, err
+		return ranged{over: sources.Window{From: over.To.Add(-whole), To: over.To}, step: step}
 	}
-	if window, err = side(w.question.Window); err != nil {
-		return nil, nil, 0, err
+	asked = bothSides{baseline: side(w.question.Baseline), window: side(w.question.Window)}
+	now, err := w.set.Metrics.Range(ctx, query, asked.window.over, step)
+	if err != nil {
+		return nil, nil, asked, err
 	}
-	baseline, err = side(w.question.Baseline)
-	return baseline, window, step, err
+	before, err := w.set.Metrics.Range(ctx, query, asked.baseline.over, step)
+	return before.Series, now.Series, asked, err
 }
 
 // peerDoubt is by how much a distance from one's peers is surer to come about by chance
@@ -108,7 +109,7 @@ func (w *walk) peerClues() {
 		}
 		w.keep(clue{
 			kind: kind, service: m.service, strength: surenessOf(m.departure.Score),
-			finding: w.found.AddFinding(fmt.Sprintf("%s, and other services did not", describe(&a)), w.evidenceOf(m)),
+			finding: w.found.AddFinding(fmt.Sprintf("%s, and other services did not", describe(&a)), w.evidenceOf(m, sinceOnset)...),
 		})
 	}
 }

@@ -17,9 +17,6 @@ import (
 // logServiceLabels are the stream labels that may name a service, the surest first.
 var logServiceLabels = []string{"service_name", "service", "app", "container", "job"}
 
-// severities are the words for an error in use, in lower case.
-var severities = []string{"error", "err", "fatal", "critical", "crit", "panic", "emerg", "alert"}
-
 // search is how records of one request are asked for.
 type search struct {
 	field   []sources.Matcher // one of these fields says so

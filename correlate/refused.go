@@ -43,7 +43,7 @@ func (w *walk) noteRefused(parts map[int]*part, questions []survey.Question) {
 			continue
 		}
 		here := map[string][]refusal{}
-		for _, m := range judge(&refused[i], w.filled(p[0], p[1], w.question.Baseline), w.filled(p[1], nil, w.question.Window), w.over, w.besideStep) {
+		for _, m := range judge(&refused[i], w.filled(p[0], p[1], w.question.Baseline), w.filled(p[1], nil, w.question.Window), w.over, w.beside) {
 			if _, _, known := w.requestsOf(&m); known && m.departure.Anomalous && m.departure.Direction == anomaly.Up && !w.byChance(w.chance(&m)) {
 				status := m.labels[labels[i]]
 				here[m.service] = append(here[m.service], refusal{m, status, survey.RefusedKind(labels[i], status)})
@@ -81,9 +81,9 @@ func (w *walk) lostTo(all []refusal) float64 {
 // filled puts nothing at the moments of a side at which a series of these, or of more, has no
 // sample: a status that nobody was answered yet has no series.
 func (w *walk) filled(series, more []sources.Series, side sources.Window) []sources.Series {
-	step := w.besideStep
-	if !w.adjoining() && side == w.question.Baseline {
-		step = niceStep(side.Duration() / pointsPerWindow)
+	step := w.beside.window.step
+	if side == w.question.Baseline {
+		step = w.beside.baseline.step
 	}
 	byLabels := map[string]sources.Series{}
 	for _, s := range more {
@@ -118,11 +118,12 @@ func (w *walk) refusedFinding(all []refusal) string {
 		r := &all[i]
 		d := r.departure
 		texts = append(texts, fmt.Sprintf("%s from %s to %s since %s", Shorten(r.status), Quantity(d.Baseline, survey.Ratio), Quantity(d.Window, survey.Ratio), Clock(d.Onset)))
-		e := w.evidenceOf(&r.measured)
-		for j := range e.Values {
-			e.Values[j].Name = Shorten(r.status) + ", " + e.Values[j].Name
+		for _, e := range w.evidenceOf(&r.measured, sinceOnset) {
+			for j := range e.Values {
+				e.Values[j].Name = Shorten(r.status) + ", " + e.Values[j].Name
+			}
+			evidence = append(evidence, e)
 		}
-		evidence = append(evidence, e)
 		meaning := map[string]string{
 			survey.Limited: "a limit was reached, which clients that retry reach too",
 			survey.GaveUp:  "callers gave up, as they do when answers come late",

@@ -377,10 +377,15 @@ func (w *walk) shiftFinding(s *spans.Shift) string {
 // sampleEvidence is the searches of one side, 0 the window and 1 the baseline. The values
 // are those of all traces of the side together.
 func (w *walk) sampleEvidence(side int, values ...Value) []Evidence {
+	return w.searchEvidence(w.sampled.queries[side], values...)
+}
+
+// searchEvidence is searches for traces, and what was read from all that they brought.
+func (w *walk) searchEvidence(queries []sources.TraceQuery, values ...Value) []Evidence {
 	var evidence []Evidence
-	for _, query := range w.sampled.queries[side] {
+	for _, q := range queries {
 		evidence = append(evidence, Evidence{
-			Backend: sources.Jaeger, Query: query.String(), Window: query.Window, Values: values, URL: w.set.Traces.SearchLink(query),
+			Backend: sources.Jaeger, Query: q.String(), Window: q.Window, Values: values, URL: w.set.Traces.SearchLink(q),
 		})
 	}
 	return evidence

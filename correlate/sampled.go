@@ -84,20 +84,20 @@ func (w *walk) slowestEntry(now, before []*spans.Tree) *measured {
 		return nil
 	}
 	d := worst.departure
-	query := sources.TraceQuery{Service: worst.service, Operation: worst.operation, Window: w.question.Window, Limit: cohortSize}
-	w.searched(query)
+	w.trees.slowAsked, w.trees.normalAsked = w.sampled.queries[0], w.sampled.queries[1]
+	w.searched(w.trees.slowAsked[0])
+	if i := slices.IndexFunc(w.trees.slowAsked, func(q sources.TraceQuery) bool { return q.Service == worst.service }); i >= 0 {
+		w.searched(w.trees.slowAsked[i])
+	}
 	a := Anomaly{
 		Service: worst.service, Operation: worst.operation, Metric: worst.question.Metric, Signal: string(survey.Latency),
 		Direction: string(d.Direction), Score: d.Score, Onset: d.Onset.UTC(), BaselineValue: d.Baseline,
 		WindowValue: d.Window, Unit: survey.Seconds, Guessed: true,
 	}
-	a.Findings = []string{w.found.AddFinding(describe(&a)+", among the traces that were sampled", Evidence{
-		Backend: sources.Jaeger, Query: query.String(), Window: query.Window, URL: w.set.Traces.SearchLink(query),
-		Values: []Value{
-			{Name: "median of the baseline", Value: d.Baseline, Unit: survey.Seconds},
-			{Name: "median of the slow ones", Value: d.Window, Unit: survey.Seconds},
-		},
-	})}
+	evidence := slices.Concat(
+		w.sampleEvidence(0, Value{Name: sinceOnset, Value: d.Window, Unit: survey.Seconds}),
+		w.sampleEvidence(1, Value{Name: "median of the baseline", Value: d.Baseline, Unit: survey.Seconds}))
+	a.Findings = []string{w.found.AddFinding(describe(&a)+", among the traces that were sampled", evidence...)}
 	w.found.Anomalies = append(w.found.Anomalies, a)
 	entry := func(t *spans.Tree) bool {
 		return spans.KeyOf(t.Span(t.Main)) == spans.Key{Service: worst.service, Operation: worst.operation}

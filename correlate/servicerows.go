@@ -195,7 +195,7 @@ func (t *serviceTable) doubt(r *tableRow) {
 	}
 }
 
-// surveyStep is the step of a window's range queries: see rangeBoth.
+// surveyStep is the step of a window's range queries: see bothSides.
 func surveyStep(w sources.Window) time.Duration {
 	return max(niceStep(w.Duration()/pointsPerWindow), time.Second)
 }

@@ -42,12 +42,12 @@ type targetGroup struct {
 	metric    string
 	only      sources.Selector
 	instances []string // that are probed
-	step      time.Duration
+	asked     bothSides
 	all, up   [2]map[time.Time]float64 // baseline and window
 }
 
 // targetGroups are the groups in an answer. Probes of one service are one group.
-func (w *walk) targetGroups(parts map[int]*part, step time.Duration) []*targetGroup {
+func (w *walk) targetGroups(parts map[int]*part) []*targetGroup {
 	groups := map[string]*targetGroup{}
 	for i, into := range []func(g *targetGroup) *[2]map[time.Time]float64{
 		besideTargets: func(g *targetGroup) *[2]map[time.Time]float64 { return &g.all },
@@ -58,7 +58,7 @@ func (w *walk) targetGroups(parts map[int]*part, step time.Duration) []*targetGr
 		}
 		for side, series := range parts[i] {
 			for _, s := range series {
-				g := w.targetGroup(groups, s.Labels, step)
+				g := w.targetGroup(groups, s.Labels)
 				if g == nil {
 					continue
 				}
@@ -80,7 +80,7 @@ func (w *walk) targetGroups(parts map[int]*part, step time.Duration) []*targetGr
 }
 
 // targetGroup is the group of a series; nil of a service that is not asked about.
-func (w *walk) targetGroup(groups map[string]*targetGroup, labels sources.Labels, step time.Duration) *targetGroup {
+func (w *walk) targetGroup(groups map[string]*targetGroup, labels sources.Labels) *targetGroup {
 	who := ownerOf(labels)
 	service, metric, instance := who.service, labels["__name__"], labels["instance"]
 	if known := w.knownAs(service); known != "" {
@@ -100,7 +100,7 @@ func (w *walk) targetGroup(groups map[string]*targetGroup, labels sources.Labels
 	}
 	key := metric + " " + service + " " + only.String()
 	if groups[key] == nil {
-		groups[key] = &targetGroup{service: service, metric: metric, only: only, step: step}
+		groups[key] = &targetGroup{service: service, metric: metric, only: only, asked: w.beside}
 	}
 	g := groups[key]
 	if instance != "" && !slices.Contains(g.instances, instance) {
@@ -188,7 +188,7 @@ func (g *targetGroup) outage(over time.Duration) *outage {
 		}
 	}
 	o.over = o.until.Before(window[len(window)-1].Time)
-	if time.Duration(n)*g.step < over || (o.down-o.usual)/o.of < limits[survey.Errors].Delta {
+	if time.Duration(n)*g.asked.window.step < over || (o.down-o.usual)/o.of < limits[survey.Errors].Delta {
 		return nil
 	}
 	return o
@@ -219,26 +219,23 @@ func (o *outage) String() string {
 
 func (w *walk) outageEvidence(o *outage) []Evidence {
 	return slices.Concat(
-		w.bothSides(o.group.downQuery(), o.group.step.Seconds(),
-			Value{Name: "targets down in the window, at most", Value: o.down}, Value{Name: "targets down in the baseline", Value: o.usual}),
-		w.windowAlone(o.group.countQuery(), o.group.step, Value{Name: "targets in the window when most are down", Value: o.of}))
+		o.group.asked.evidence(w.set.Metrics, o.group.downQuery(),
+			Value{Name: "targets down in the baseline", Value: o.usual}, Value{Name: "targets down in the window, at most", Value: o.down}),
+		w.windowAlone(o.group.countQuery(), o.group.asked.window, Value{Name: "targets in the window when most are down", Value: o.of}))
 }
 
 // windowAlone is a query whose values are the window's, over the time that a chart shows.
-func (w *walk) windowAlone(query string, step time.Duration, values ...Value) []Evidence {
-	in := w.question.Window
-	if w.adjoining() {
-		in = in.Union(w.question.Baseline)
-	}
+func (w *walk) windowAlone(query string, asked ranged, values ...Value) []Evidence {
 	return []Evidence{{
-		Backend: sources.Prometheus, Query: query, Window: in, StepSeconds: step.Seconds(), Values: values, URL: w.set.Metrics.Link(query, in),
+		Backend: sources.Prometheus, Query: query, Window: asked.over, StepSeconds: asked.step.Seconds(), Values: values,
+		URL: w.set.Metrics.Link(query, asked.over),
 	}}
 }
 
 // judgeTargets looks for groups of targets that are down in the window and were not in the
 // baseline, and for targets that are there no more.
-func (w *walk) judgeTargets(ctx context.Context, parts map[int]*part, step time.Duration) {
-	groups := w.targetGroups(parts, step)
+func (w *walk) judgeTargets(ctx context.Context, parts map[int]*part) {
+	groups := w.targetGroups(parts)
 	checked := 0
 	for _, g := range groups {
 		o := g.outage(w.over)
@@ -248,7 +245,7 @@ func (w *walk) judgeTargets(ctx context.Context, parts map[int]*part, step time.
 		}
 		if g.metric == survey.Scraped {
 			if m := w.goesOn(g.service, o.from); m != nil {
-				w.onlyScrape(o, fmt.Sprintf("its requests go on at %s", Quantity(m.departure.Window, survey.PerSecond)), w.goingOn(m))
+				w.onlyScrape(o, fmt.Sprintf("its requests go on at %s", Quantity(m.departure.Window, survey.PerSecond)), w.goingOn(m)...)
 				continue
 			}
 			if o.down == o.of && checked < checkedTraces {
@@ -269,7 +266,7 @@ func (w *walk) judgeTargets(ctx context.Context, parts map[int]*part, step time.
 				Compared: true, Anomalous: true, Direction: anomaly.Down, Score: anomaly.MaxScore * (o.down - o.usual) / o.of,
 				Baseline: 1 - min(1, o.usual/o.of), Window: up, Onset: o.from,
 			},
-			query: g.downQuery(), step: step, said: o.String(), evidence: w.outageEvidence(o),
+			query: g.downQuery(), asked: w.beside, said: o.String(), evidence: w.outageEvidence(o),
 		})
 	}
 }
@@ -288,13 +285,11 @@ func (w *walk) goesOn(service string, onset time.Time) *measured {
 	return nil
 }
 
-func (w *walk) goingOn(m *measured) Evidence {
-	e := w.evidenceOf(m)
-	e.Values[1].Name = "median of the window"
+func (w *walk) goingOn(m *measured) []Evidence {
 	if m.departure.Anomalous {
-		e.Values[1].Name = "median since the onset"
+		return w.evidenceOf(m, sinceOnset)
 	}
-	return e
+	return w.evidenceOf(m, ofWindow)
 }
 
 // tracedSince is the evidence that a service served requests well after its targets went
@@ -321,7 +316,7 @@ func (w *walk) tracedSince(ctx context.Context, o *outage) []Evidence {
 	if err != nil || !slices.ContainsFunc(trees, served) {
 		return nil
 	}
-	return []Evidence{w.searchEvidence(q)}
+	return w.searchEvidence([]sources.TraceQuery{q})
 }
 
 // onlyScrape notes an outage that is the collection's and not the service's: what the
@@ -360,7 +355,7 @@ func (w *walk) noteFewer(g *targetGroup, groups []*targetGroup) {
 		if !slices.ContainsFunc(groups, func(other *targetGroup) bool { return end.Sub(latest(other)) <= moments*w.over }) {
 			return
 		}
-		since = last.Add(g.step)
+		since = last.Add(g.asked.window.step)
 		if last.IsZero() {
 			since = w.question.Window.From
 		}
@@ -381,8 +376,8 @@ func (w *walk) noteFewer(g *targetGroup, groups []*targetGroup) {
 		return
 	}
 	text := fmt.Sprintf("%s has %s since %s, and had %.0f", g.service, counted(int(left), "target"), Clock(since), least)
-	id := w.found.AddFinding(text, w.bothSides(g.countQuery(), g.step.Seconds(),
-		Value{Name: "targets in the window since then, at most", Value: left}, Value{Name: "targets in the baseline, at least", Value: least})...)
+	id := w.found.AddFinding(text, g.asked.evidence(w.set.Metrics, g.countQuery(),
+		Value{Name: "targets in the baseline, at least", Value: least}, Value{Name: "targets in the window since then, at most", Value: left})...)
 	w.aside = append(w.aside, id)
 	w.keep(clue{kind: byFewer, service: g.service, strength: (least - left) / least, finding: id})
 }
@@ -431,7 +426,7 @@ func (w *walk) countedOtherwise(gone *measured) bool {
 }
 
 func (w *walk) vanished(m *measured) {
-	onset := m.last.Add(m.step)
+	onset := m.last.Add(m.asked.window.step)
 	if onset.Before(w.question.Window.From) {
 		onset = w.question.Window.From
 	}
@@ -443,7 +438,9 @@ func (w *walk) vanished(m *measured) {
 		Compared: true, Anomalous: true, Direction: anomaly.Down, Score: min(anomaly.MaxScore, score), Baseline: was, Onset: onset, Gone: m.departure.Gone,
 	}
 	m.said = fmt.Sprintf("%s receives no requests any more since %s: %s before", m.service, Clock(onset), Quantity(was, survey.PerSecond))
-	e := w.evidenceOf(m)
-	e.Values = e.Values[:1]
-	m.evidence = []Evidence{e}
+	// The window has no value to quote.
+	for _, e := range w.evidenceOf(m, sinceOnset) {
+		e.Values = slices.DeleteFunc(e.Values, func(v Value) bool { return v.Name == sinceOnset })
+		m.evidence = append(m.evidence, e)
+	}
 }

@@ -145,13 +145,13 @@ func (w *walk) narrow(ctx context.Context, primary *measured) {
 	if label == "" {
 		return
 	}
-	baseline, window, step, err := w.rangeBoth(ctx, q.For(primary.labels, w.over, label))
+	baseline, window, asked, err := w.rangeBoth(ctx, q.For(primary.labels, w.over, label))
 	if err != nil {
 		w.failed(sources.Prometheus, "the operation was not looked for", err)
 		return
 	}
 	var worst *measured
-	for _, m := range judge(q, baseline, window, w.over, step) {
+	for _, m := range judge(q, baseline, window, w.over, asked) {
 		m.operation = m.labels[label]
 		if m.operation != "" && m.departure.Anomalous && (worst == nil || gain(&m) > gain(worst)) {
 			worst = &m
@@ -165,7 +165,7 @@ func (w *walk) narrow(ctx context.Context, primary *measured) {
 	a := &w.found.Anomalies[0]
 	a.Operation, a.Score, a.Onset = worst.operation, worst.departure.Score, worst.departure.Onset.UTC()
 	a.BaselineValue, a.WindowValue = worst.departure.Baseline, worst.departure.Window
-	a.Findings = append(a.Findings, w.found.AddFinding(describe(a), w.evidenceOf(worst)))
+	a.Findings = append(a.Findings, w.found.AddFinding(describe(a), w.evidenceOf(worst, sinceOnset)...))
 }
 
 func gain(m *measured) float64 { return math.Abs(m.departure.Window - m.departure.Baseline) }
@@ -203,6 +203,7 @@ func (w *walk) findTrace(ctx context.Context, primary *measured, exemplars []exe
 		w.trees.slow, err = w.searchFailing(ctx, service, primary)
 		if w.failure != nil {
 			w.searched(w.failure.query)
+			w.trees.slowAsked = []sources.TraceQuery{w.failure.query}
 		}
 	default:
 		err = w.searchCohorts(ctx, service, primary)
@@ -272,7 +273,10 @@ func (w *walk) searchCohorts(ctx context.Context, service string, primary *measu
 	if err != nil {
 		return err
 	}
-	w.trees = cohorts{slow: slowTrees, normal: sameEntry(normalTrees, slowTrees)}
+	w.trees = cohorts{
+		slow: slowTrees, normal: sameEntry(normalTrees, slowTrees),
+		slowAsked: []sources.TraceQuery{slow}, normalAsked: []sources.TraceQuery{normal},
+	}
 	w.searched(slow)
 	return nil
 }

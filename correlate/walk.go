@@ -73,24 +73,26 @@ type walk struct {
 	observe  Observer
 	found    *Case
 
-	measured   []measured
-	targets    []measured        // groups of targets that are down, all of them anomalies
-	aside      []string          // findings of what changed and is nobody's failure
-	over       time.Duration     // the window of rates
-	besideStep time.Duration     // of what was asked beside the survey's questions
-	interval   time.Duration     // at which guessed series are collected, 0 where not known
-	traced     []string          // the services that Jaeger knows, once asked
-	rejected   []sources.TraceID // of exemplars that led to no trace of the service
-	gone       int               // exemplars that led to no stored trace
-	fetched    map[sources.TraceID]*spans.Tree
-	trees      cohorts
-	tree       *spans.Tree // of the chosen trace
-	blamed     int         // its span to blame, spans.None without one
-	shares     []spans.Share
-	failure    *failure // nil unless failing requests were looked at and found
-	sampled    *sample  // requests of both sides, nil until asked for
-	clues      []clue   // what speaks against services beside anomalies and the walk's trace
-	crowd      *crowd   // the machine on which services are slow, nil without a neighbor to blame
+	measured []measured
+	targets  []measured        // groups of targets that are down, all of them anomalies
+	aside    []string          // findings of what changed and is nobody's failure
+	over     time.Duration     // the window of rates
+	beside   bothSides         // how it was asked for beside the survey's questions
+	interval time.Duration     // at which guessed series are collected, 0 where not known
+	traced   []string          // the services that Jaeger knows, once asked
+	rejected []sources.TraceID // of exemplars that led to no trace of the service
+	gone     int               // exemplars that led to no stored trace
+	fetched  map[sources.TraceID]*spans.Tree
+	trees    cohorts
+	tree     *spans.Tree // of the chosen trace
+	blamed   int         // its span to blame, spans.None without one
+	shares   []spans.Share
+	held     *held    // what the slow or failing requests were held against, nil without others of the same time
+	apart    *apart   // what tells the two apart, nil where nothing does
+	failure  *failure // nil unless failing requests were looked at and found
+	sampled  *sample  // requests of both sides, nil until asked for
+	clues    []clue   // what speaks against services beside anomalies and the walk's trace
+	crowd    *crowd   // the machine on which services are slow, nil without a neighbor to blame
 	// changes is what was done to services, once that was asked.
 	changes changesSeen
 	// lineSides is what requests logged in window and baseline.
@@ -115,7 +117,7 @@ type measured struct {
 	// standard deviations, where there are too few samples to judge it by itself.
 	peers float64
 	query string // narrowed to this series
-	step  time.Duration
+	asked bothSides
 	last  time.Time  // of its last sample; zero of none
 	means [2]float64 // of the samples of baseline and window
 	// stands is the series that stands for it in the case, where both tell of the same requests.
@@ -129,7 +131,12 @@ type measured struct {
 	spentKnown bool
 }
 
-type cohorts struct{ slow, normal []*spans.Tree }
+// cohorts are slow, or failing, traces and normal ones, with the searches that brought them.
+// The chosen trace is among the slow ones, whether a search brought it or not.
+type cohorts struct {
+	slow, normal           []*spans.Tree
+	slowAsked, normalAsked []sources.TraceQuery
+}
 
 // Triage walks from what moved in the window to the records that explain it. It always
 // returns a case: what a backend did not give stands in Missing, and a context that

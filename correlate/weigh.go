@@ -190,7 +190,7 @@ func (m *measured) standing() *measured {
 func (w *walk) statedAnomaly(m *measured) Anomaly {
 	a := w.anomalyOf(m)
 	if m.said == "" {
-		m.said, m.evidence = describe(&a), []Evidence{w.evidenceOf(m)}
+		m.said, m.evidence = describe(&a), w.evidenceOf(m, sinceOnset)
 	}
 	a.Findings = []string{w.found.AddFinding(m.said, m.evidence...)}
 	return a
@@ -209,17 +209,16 @@ func (w *walk) anomalyOf(m *measured) Anomaly {
 	}
 }
 
-func (w *walk) evidenceOf(m *measured) Evidence {
-	both := w.question.Window.Union(w.question.Baseline)
-	if !w.question.Baseline.To.Equal(w.question.Window.From) {
-		both = w.question.Window
-	}
-	return Evidence{
-		Backend: sources.Prometheus, Query: m.query, Window: both, StepSeconds: m.step.Seconds(),
-		Values: []Value{
-			{Name: "median of the baseline", Value: m.departure.Baseline, Unit: m.question.Unit},
-			{Name: "median since the onset", Value: m.departure.Window, Unit: m.question.Unit},
-		},
-		URL: w.set.Metrics.Link(m.query, both),
-	}
+// What the value of a window is called: the median of all of it, or of what is since the
+// onset, which is the same without one.
+const (
+	sinceOnset = "median since the onset"
+	ofWindow   = "median of the window"
+)
+
+// evidenceOf is how the series was asked for over both sides, narrowed to it alone.
+func (w *walk) evidenceOf(m *measured, window string) []Evidence {
+	return m.asked.evidence(w.set.Metrics, m.query,
+		Value{Name: "median of the baseline", Value: m.departure.Baseline, Unit: m.question.Unit},
+		Value{Name: window, Value: m.departure.Window, Unit: m.question.Unit})
 }

@@ -25,19 +25,20 @@ func technical(key string) bool {
 	return technicalKeys[key] || hasPrefix(key, technicalPrefixes)
 }
 
-// symptomKeys say how a request ended, in the conventions of OpenTelemetry (old and
-// stable) and OpenTracing.
+// symptomKeys say how a request went, and not whose it was or where it ran: its outcome, and
+// that it was sent again, in the conventions of OpenTelemetry (old and stable) and OpenTracing.
 var symptomKeys = map[string]bool{
-	"error": true, "otel.status_code": true, "otel.status_description": true, "status.code": true,
-	"http.status_code": true, "http.response.status_code": true, "http.status_text": true,
-	"rpc.grpc.status_code": true, "rpc.response.status_code": true, "grpc.status_code": true,
-	"db.response.status_code": true, "rpc.connect_rpc.error_code": true,
+	"error": true, "status.code": true, "http.status_code": true, "http.status_text": true,
+	"http.request.resend_count": true, "http.resend_count": true,
+	"rpc.grpc.status_code": true, "grpc.status_code": true, "rpc.connect_rpc.error_code": true,
 }
 
-var symptomPrefixes = []string{"error.", "exception."}
+// symptomPrefixes are those of what comes with an answer or a failure.
+var symptomPrefixes = []string{"error.", "error_", "exception.", "http.response.", "http.response_", "otel.status_", "db.response.", "rpc.response."}
 
-// symptomWords in a key tell that it measures the time which the request took.
-var symptomWords = []string{"duration", "latency", "elapsed"}
+// symptomWords in a key tell that it measures the time which the request took, or counts how
+// often it was tried.
+var symptomWords = []string{"duration", "latency", "elapsed", "retry_count", "retries"}
 
 func symptom(key string) bool {
 	if symptomKeys[key] || hasPrefix(key, symptomPrefixes) {

@@ -80,6 +80,20 @@ func TestKeysThatNameThings(t *testing.T) {
 	}
 }
 
+func TestEffectsAreSymptoms(t *testing.T) {
+	for key, want := range map[string]bool{
+		"error": true, "error.type": true, "error_code": true, "exception.message": true, "http.status_code": true,
+		"http.response.status_code": true, "http.response.body.size": true, "otel.status_code": true, "otel.status_description": true,
+		"db.response.returned_rows": true, "http.request.resend_count": true, "retry_count": true, "app.duration_ms": true, "queueLatency": true,
+		"tenant.id": false, "service.version": false, "k8s.pod.name": false, "http.request.method": false, "http.route": false,
+		"error-budget": false, "retry.policy": false, "cloud.availability_zone": false,
+	} {
+		if got := symptom(key); got != want {
+			t.Errorf("symptom(%q) is %v", key, got)
+		}
+	}
+}
+
 func TestCutValue(t *testing.T) {
 	text, cut := cutValue(strings.Repeat("ä", 1000))
 	if !cut || len(text) > maxValue || !utf8.ValidString(text) {

@@ -1,6 +1,7 @@
 package patterns
 
 import (
+	"slices"
 	"strings"
 )
 
@@ -39,6 +40,18 @@ var severities = map[string]Severity{
 	"error": Error, "err": Error, "severe": Error, "e": Error, "50": Error,
 	"fatal": Fatal, "critical": Fatal, "crit": Fatal, "alert": Fatal, "emerg": Fatal, "emergency": Fatal,
 	"panic": Fatal, "dpanic": Fatal, "f": Fatal, "60": Fatal,
+}
+
+// NamesFrom are the names of a severity and of worse ones, in alphabetical order and lower case.
+func NamesFrom(least Severity) []string {
+	var names []string
+	for name, s := range severities {
+		if s >= least {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 // ParseSeverity knows the names of the common loggers in any case; Unstated is what it
