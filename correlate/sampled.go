@@ -84,7 +84,10 @@ func (w *walk) slowestEntry(now, before []*spans.Tree) *measured {
 		return nil
 	}
 	d := worst.departure
-	query := sources.TraceQuery{Service: worst.service, Operation: worst.operation, Window: w.question.Window, Limit: cohortSize}
+	query := sources.TraceQuery{Service: worst.service, Window: w.question.Window, Limit: cohortSize}
+	if slices.ContainsFunc(now, func(t *spans.Tree) bool { return t.Span(t.Main).Operation == worst.operation }) {
+		query.Operation = worst.operation // else several names make up the kind of work
+	}
 	w.searched(query)
 	a := Anomaly{
 		Service: worst.service, Operation: worst.operation, Metric: worst.question.Metric, Signal: string(survey.Latency),
