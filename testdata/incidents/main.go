@@ -117,20 +117,15 @@ func runScore(ctx context.Context, args []string, out, log io.Writer) error {
 func runSensitivity(ctx context.Context, args []string, out, log io.Writer) error {
 	s := sensitivity{progress: log}
 	s.scorer.obs = "go" // each build is one of its own
-	var names []string
 	flags := flag.NewFlagSet("sensitivity", flag.ContinueOnError)
 	flags.SetOutput(log)
 	flags.DurationVar(&s.scorer.timeout, "timeout", defaultTimeout, "time for one fault")
 	flags.BoolVar(&s.demo, "demo", false, "count the scenarios of the demo that each build tells rightly, too")
-	flags.Func("only", "turn only the numbers of `NAME`; may be repeated", func(name string) error {
-		names = append(names, name)
+	flags.Func("only", "turn only what has this `NAME`, such as halfSure or weights[byGap].weight; may be repeated", func(name string) error {
+		s.only = append(s.only, name)
 		return nil
 	})
 	folder, err := parse(flags, args)
-	if err != nil {
-		return err
-	}
-	of, err := only(judgements, names)
 	if err != nil {
 		return err
 	}
@@ -140,7 +135,7 @@ func runSensitivity(ctx context.Context, args []string, out, log io.Writer) erro
 	if s.root, err = moduleRoot(ctx); err != nil {
 		return err
 	}
-	return s.report(ctx, of, out)
+	return s.report(ctx, judgements, out)
 }
 
 // parse returns the one argument beside flags, which has to be a folder.

@@ -123,6 +123,14 @@ func TestNumbersOfALiteral(t *testing.T) {
 	if got := strings.Join(titles, " "); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
+	for name, count := range map[string]int{"limits": 3, `limits["slow"].Delta`: 1} {
+		if some, err := only(numbers, []string{name}); err != nil || len(some) != count {
+			t.Errorf("--only %s: %v, %v", name, some, err)
+		}
+	}
+	if _, err := only(numbers, []string{"none"}); err == nil {
+		t.Error("a name that no number has is taken")
+	}
 	_, text := turnedSource(t, doubled, judgement{name: "limits"}, judgement{name: "part"})
 	for _, want := range []string{`"slow": {Ratio: 2 * (1.5), Delta: 2 * (0.01), Up: true}`, `"gone": {Ratio: 2 * (2)}`, "part  = 2 * (0.75)", "whole = 3\n", "limit{Ratio: 3, Up: true}"} {
 		if !strings.Contains(text, want) {

@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"text/tabwriter"
@@ -32,7 +31,8 @@ type sensitivity struct {
 	root     string // of the module
 	scorer   scorer
 	faults   []fault
-	demo     bool // ask for the scenarios of the demo too
+	only     []string // names of numbers, none for all
+	demo     bool     // ask for the scenarios of the demo too
 	progress io.Writer
 }
 
@@ -68,6 +68,9 @@ func (s *sensitivity) report(ctx context.Context, of []judgement, out io.Writer)
 	}
 	all, err := findAll(s.root, of)
 	if err != nil {
+		return err
+	}
+	if all, err = only(all, s.only); err != nil {
 		return err
 	}
 	var variants []variant
@@ -251,21 +254,21 @@ func moduleRoot(ctx context.Context) (string, error) {
 	return filepath.Dir(file), nil
 }
 
-// only keeps the judgements whose name is asked for.
-func only(all []judgement, names []string) ([]judgement, error) {
+// only keeps the numbers that are asked for: by the name of a judgement, or of one number of it.
+func only(all []number, names []string) ([]number, error) {
 	if len(names) == 0 {
 		return all, nil
 	}
-	var some []judgement
+	var some []number
 	for _, name := range names {
 		n := len(some)
-		for _, j := range all {
-			if j.name == name {
-				some = append(some, j)
+		for i := range all {
+			if all[i].name == name || all[i].name+all[i].entry == name {
+				some = append(some, all[i])
 			}
 		}
 		if len(some) == n {
-			return nil, fmt.Errorf("%w sensitivity: no number is called %s; judgements.go lists them", errUsage, strconv.Quote(sources.Printable(name)))
+			return nil, fmt.Errorf("no number is called %q; judgements.go lists them", sources.Printable(name))
 		}
 	}
 	return some, nil
