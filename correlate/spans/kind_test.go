@@ -1,7 +1,10 @@
 package spans
 
 import (
+	"maps"
+	"slices"
 	"testing"
+	"time"
 
 	"obs/sources"
 )
@@ -23,5 +26,28 @@ func TestKindsOfWork(t *testing.T) {
 		if got := KeyOf(&sources.Span{Service: "web", Operation: test.operation}); got != (Key{"web", test.want}) {
 			t.Errorf("%q: %q, want %q", test.operation, got.Operation, test.want)
 		}
+	}
+}
+
+// Two requests that differ in the values in their paths do the same.
+func TestVisitsAreOfKinds(t *testing.T) {
+	at := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+	visit := func(order string) Visit {
+		tree := Build(&sources.Trace{ID: "a", Spans: []sources.Span{
+			{TraceID: "a", ID: "1", Service: "web", Operation: "GET /orders/" + order, Start: at, Duration: time.Second},
+			{TraceID: "a", ID: "2", ParentID: "1", Service: "web", Operation: "GET /stock/" + order, Kind: sources.KindClient, Start: at, Duration: time.Second},
+		}})
+		visits, _ := tree.Visits()
+		if len(visits) != 1 {
+			t.Fatalf("%d visits", len(visits))
+		}
+		return visits[0]
+	}
+	one, other := visit("1001"), visit("2002")
+	if one.Key != other.Key || !maps.Equal(one.Inside, other.Inside) || !slices.Equal(one.Unanswered, other.Unanswered) {
+		t.Errorf("%+v and %+v are taken for different work", one, other)
+	}
+	if one.Inside["GET /stock/{}"] != 1 || len(one.Unanswered) != 1 {
+		t.Errorf("inside %v, unanswered %v", one.Inside, one.Unanswered)
 	}
 }
