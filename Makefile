@@ -28,7 +28,7 @@ LOAD_PARALLEL ?= 4
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## compile bin/obs
@@ -96,13 +96,24 @@ incident: build ## the main job, on real servers: HotROD gently, then hard, then
 
 # The recordings are no part of the repository: testdata/incidents/README.md tells their format.
 .PHONY: bench-incidents
+bench-incidents: MEASURE = score --leave-one-out
 bench-incidents: ## score obs triage on recorded incidents, in real backends: INCIDENTS=DIR
-	@if [[ ! -d "$(INCIDENTS)" ]]; then echo 'bench-incidents: give a folder of recorded incidents: make bench-incidents INCIDENTS=DIR; testdata/incidents/README.md tells what it holds' >&2; exit 2; fi
+	$(on-incidents)
+
+# Some hundred builds, each compiled and scored: with ARGS="--only NAME" those of one number.
+.PHONY: bench-sensitivity
+bench-sensitivity: MEASURE = sensitivity $(ARGS)
+bench-sensitivity: ## the same with each number of triage halved and doubled (up to an hour): INCIDENTS=DIR
+	$(on-incidents)
+
+define on-incidents
+	@if [[ ! -d "$(INCIDENTS)" ]]; then echo '$@: give a folder of recorded incidents: make $@ INCIDENTS=DIR; testdata/incidents/README.md tells what it holds' >&2; exit 2; fi
 	@$(MAKE) -s --no-print-directory build
 	@for server in prometheus loki jaeger; do $(BACKENDS) start $$server; done; \
 	line=$$($(BACKENDS) env); eval "$$line"; \
 	go run ./testdata/incidents load --prometheus-url "$$PROMETHEUS_URL" --loki-url "$$LOKI_URL" --jaeger-url "$$JAEGER_URL" --otlp-url "$$OTLP_URL" "$(INCIDENTS)"; \
-	go run ./testdata/incidents score --leave-one-out "$(INCIDENTS)"
+	go run ./testdata/incidents $(MEASURE) "$(INCIDENTS)"
+endef
 
 .PHONY: keys
 keys: ## write docs/keys.md from the key map

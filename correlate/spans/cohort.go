@@ -9,12 +9,6 @@ import (
 	"obs/sources"
 )
 
-// Key names a kind of work: what spans of different traces are compared by.
-type Key struct {
-	Service   string
-	Operation string
-}
-
 // Share is how much one kind of work holds requests up.
 type Share struct {
 	Key    Key
@@ -63,9 +57,6 @@ func meanOnPath(trees []*Tree) (mean map[Key]time.Duration, traces map[Key]int) 
 	}
 	return mean, traces
 }
-
-// KeyOf is the kind of work that a span is.
-func KeyOf(span *sources.Span) Key { return Key{Service: span.Service, Operation: span.Operation} }
 
 // Longest is the span of that kind which spent the most time on the critical path, or
 // None when none is on it.

@@ -25,9 +25,9 @@ type Visit struct {
 	Failed bool
 	// Calls are the visits below, by index.
 	Calls []int
-	// Inside counts the operations of the spans below Entry, its client spans included.
+	// Inside counts the kinds of operations of the spans below Entry, its client spans included.
 	Inside map[string]int
-	// Unanswered are the operations of client spans without a visit below.
+	// Unanswered are the kinds of operations of client spans without a visit below.
 	Unanswered []string
 }
 
@@ -50,7 +50,7 @@ func (t *Tree) Visits() (visits []Visit, of []int) {
 			visits = append(visits, v)
 		} else {
 			of[i] = of[parent]
-			visits[of[i]].Inside[span.Operation]++
+			visits[of[i]].Inside[kindOf(span.Operation)]++
 		}
 		v := &visits[of[i]]
 		if span.Failed() {
@@ -59,7 +59,7 @@ func (t *Tree) Visits() (visits []Visit, of []int) {
 		}
 		remote := t.callsElsewhere(i)
 		if span.Kind == sources.KindClient && !remote {
-			v.Unanswered = append(v.Unanswered, span.Operation)
+			v.Unanswered = append(v.Unanswered, kindOf(span.Operation))
 		}
 		// What a client span does not share with its callee is the gap, and the callee's.
 		if span.Kind != sources.KindClient || !remote {

@@ -190,7 +190,8 @@ func (f Found) Probe(over time.Duration) string {
 		// Servers before UTF-8 names do not parse them.
 		labels = slices.DeleteFunc(labels, func(l string) bool { return strings.Contains(l, ".") })
 	}
-	return fmt.Sprintf("group by (__name__, %s) (last_over_time({__name__=~%s}[%s]))",
+	// A summary has the bare name too, and a quantile where a native histogram has none.
+	return fmt.Sprintf("group by (__name__, %s) (last_over_time({__name__=~%s, quantile=\"\"}[%s]))",
 		sources.GroupLabels(labels...), sources.Quote(strings.Join(metrics, "|")), promDuration(over))
 }
 

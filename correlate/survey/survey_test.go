@@ -283,3 +283,16 @@ func TestGuessing(t *testing.T) {
 		}
 	})
 }
+
+// A summary has the bare name of a native histogram: what it is shows in its labels only.
+func TestProbeLeavesSummariesOut(t *testing.T) {
+	found := survey.Recognise([]string{"http_request_duration_seconds"})
+	probe := found.Probe(5 * time.Minute)
+	mustParse(t, probe)
+	if !strings.Contains(probe, `quantile=""`) {
+		t.Errorf("a summary answers %s too", probe)
+	}
+	if questions, covered := found.Plan(nil); len(questions) > 0 || len(covered) > 0 {
+		t.Errorf("asks %v of %v, though no series is left", questions, covered)
+	}
+}

@@ -3,9 +3,11 @@
 //
 //	incidents load --prometheus-url URL --loki-url URL --jaeger-url URL --otlp-url URL DIR
 //	incidents score [--obs FILE] [--without metrics|traces|logs]... [--leave-one-out] DIR
+//	incidents sensitivity [--only NAME]... [--demo] DIR
 //
 // README.md beside this file tells what DIR holds. load writes to the addresses that its
-// flags name; score runs obs, which reads from those that the environment names.
+// flags name; score runs obs, which reads from those that the environment names, and
+// sensitivity runs builds of obs in which one number of triage is another.
 package main
 
 import (
@@ -29,8 +31,9 @@ const (
 	exitUsage  = 2
 )
 
-const usage = `incidents load [flags] DIR    write the recordings in DIR into real backends, and read them back
-incidents score [flags] DIR   run obs triage on the faults of DIR, and count where it ranks the culprit
+const usage = `incidents load [flags] DIR          write the recordings in DIR into real backends, and read them back
+incidents score [flags] DIR         run obs triage on the faults of DIR, and count where it ranks the culprit
+incidents sensitivity [flags] DIR   score builds of obs in which one number of triage is halved or doubled
 `
 
 // errUsage is the kind of errors that the command line is to blame for.
@@ -44,13 +47,15 @@ func main() {
 }
 
 func run(ctx context.Context, args []string, out, log io.Writer) int {
-	err := fmt.Errorf("%w: say load or score\n%s", errUsage, usage)
+	err := fmt.Errorf("%w: say load, score or sensitivity\n%s", errUsage, usage)
 	if len(args) > 0 {
 		switch args[0] {
 		case "load":
 			err = runLoad(ctx, args[1:], out, log)
 		case "score":
 			err = runScore(ctx, args[1:], out, log)
+		case "sensitivity":
+			err = runSensitivity(ctx, args[1:], out, log)
 		}
 	}
 	switch {
@@ -107,6 +112,30 @@ func runScore(ctx context.Context, args []string, out, log io.Writer) error {
 	}
 	s.progress = log
 	return s.report(ctx, faults, *each, out)
+}
+
+func runSensitivity(ctx context.Context, args []string, out, log io.Writer) error {
+	s := sensitivity{progress: log}
+	s.scorer.obs = "go" // each build is one of its own
+	flags := flag.NewFlagSet("sensitivity", flag.ContinueOnError)
+	flags.SetOutput(log)
+	flags.DurationVar(&s.scorer.timeout, "timeout", defaultTimeout, "time for one fault")
+	flags.BoolVar(&s.demo, "demo", false, "count the scenarios of the demo that each build tells rightly, too")
+	flags.Func("only", "turn only what has this `NAME`, such as halfSure or weights[byGap].weight; may be repeated", func(name string) error {
+		s.only = append(s.only, name)
+		return nil
+	})
+	folder, err := parse(flags, args)
+	if err != nil {
+		return err
+	}
+	if s.faults, err = readFaults(folder); err != nil {
+		return err
+	}
+	if s.root, err = moduleRoot(ctx); err != nil {
+		return err
+	}
+	return s.report(ctx, judgements, out)
 }
 
 // parse returns the one argument beside flags, which has to be a folder.

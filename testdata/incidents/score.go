@@ -148,6 +148,7 @@ type scorer struct {
 	obs      string // the program
 	timeout  time.Duration
 	without  []string // signals whose addresses are left away
+	instead  []string // name=value, which take the place of those in the environment
 	progress io.Writer
 }
 
@@ -237,7 +238,7 @@ func (s *scorer) run(ctx context.Context, f fault) attempt {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, s.obs, "triage", //nolint:gosec // the program that is to be measured
 		"--from", f.From.Format(time.RFC3339Nano), "--to", f.To.Format(time.RFC3339Nano), "--baseline", f.Baseline, "-o", "json")
-	cmd.Env = s.environment(os.Environ())
+	cmd.Env = s.environment(append(os.Environ(), s.instead...)) // of two values the later counts
 	var out, said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &said
 	cmd.WaitDelay = time.Second // for whoever holds the pipes still
