@@ -105,35 +105,27 @@ func (w *walk) questions(ctx context.Context) ([]survey.Question, error) {
 	back := min(max(whole.Duration(), 5*time.Minute), time.Hour)
 	at := w.question.Window.To
 
-	var known, histograms, summaries, gauges []sources.Labels
-	var interval float64
-	group, asking := errgroup.WithContext(ctx)
-	ask := func(query string, keep func([]sources.Series)) {
-		group.Go(func() error {
-			answer, err := metrics.Instant(asking, query, at)
-			if err == nil {
-				keep(answer.Series)
-			}
-			return err
-		})
-	}
+	lookback := min(back, 5*time.Minute)
+	asked := []string{survey.HistogramProbe(), survey.SummaryProbe()}
 	if !found.Empty() {
-		ask(found.Probe(back), func(s []sources.Series) { known = labelsOf(s) })
-		lookback := min(back, 5*time.Minute)
-		ask(found.Interval(lookback), func(s []sources.Series) {
-			if len(s) > 0 && len(s[0].Samples) > 0 {
-				interval = lookback.Seconds() / max(1, s[0].Samples[0].Value)
-			}
-		})
+		asked = append(asked, found.Probe(back), found.Interval(lookback))
 	}
-	ask(survey.HistogramProbe(), func(s []sources.Series) { histograms = labelsOf(s) })
-	ask(survey.SummaryProbe(), func(s []sources.Series) { summaries = labelsOf(s) })
-	if err := group.Wait(); err != nil {
+	answer, err := metrics.Instant(ctx, survey.Together(asked), at)
+	if err != nil {
 		return nil, err
+	}
+	parts := survey.Apart(answer.Series, len(asked))
+	histograms, summaries := labelsOf(parts[0]), labelsOf(parts[1])
+	var known, gauges []sources.Labels
+	var interval float64
+	if !found.Empty() {
+		known = labelsOf(parts[2])
+		if s := parts[3]; len(s) > 0 && len(s[0].Samples) > 0 {
+			interval = lookback.Seconds() / max(1, s[0].Samples[0].Value)
+		}
 	}
 	if len(known) == 0 {
 		// Nothing follows a convention, or not at this time: what is left are guesses.
-		lookback := min(back, 5*time.Minute)
 		answer, err := metrics.Instant(ctx, survey.GaugeProbe(), at)
 		if err != nil {
 			return nil, err
