@@ -211,7 +211,11 @@ func (w *walk) sayApart() {
 			[]Value{{Name: "other requests", Value: float64(len(w.held.others))}, {Name: "other requests that have it", Value: float64(a.others)}})...)
 		add(&w.found.Answers.AffectedFlow, text, a.finding)
 	}
-	if text, evidence := w.instancesHit(w.suspected()); text != "" {
+	service := w.suspected()
+	if len(w.found.Suspects) > 0 {
+		service = w.found.Suspects[0].Service // all that speaks for it, and not its time alone
+	}
+	if text, evidence := w.instancesHit(service); text != "" {
 		add(&w.found.Answers.Scope, text, w.found.AddFinding(text, evidence...))
 	}
 }

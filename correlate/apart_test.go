@@ -19,7 +19,8 @@ func TestWhatTellsRequestsApart(t *testing.T) {
 		{"saturation", "", ""},
 		// All are slow: none of the same time is left to tell them from.
 		{"n-plus-one", "", "all 2 instances of inventory."},
-		{"creep", "", "all 2 instances of catalog."},
+		// No request of the same time is quick: there is nothing to hold them against.
+		{"creep", "", ""},
 	} {
 		t.Run(test.scenario, func(t *testing.T) {
 			t.Parallel()
