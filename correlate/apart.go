@@ -192,31 +192,39 @@ func (w *walk) trouble() string {
 	return "slow"
 }
 
-// sayApart states what tells the requests in trouble from the others, and on how many instances
-// of the service to blame they are, and adds it to the answers.
+// sayApart states what tells the requests in trouble from the others, and adds it to the
+// answers.
 func (w *walk) sayApart() {
-	if w.held == nil || w.found.Answers.AffectedFlow.Text == "" {
+	if w.held == nil || w.apart == nil || w.found.Answers.AffectedFlow.Text == "" {
 		return
 	}
-	add := func(a *Answer, text, finding string) {
-		if a.Text != "" {
-			a.Text += " " + sentence(strings.ToUpper(text[:1])+text[1:])
-			a.Findings = append(slices.Clone(a.Findings), finding)
-		}
+	a := w.apart
+	text := w.describeApart(a)
+	a.finding = w.found.AddFinding(text, w.heldEvidence(
+		[]Value{{Name: "requests in trouble", Value: float64(len(w.held.slow))}, {Name: "requests in trouble that have it", Value: float64(a.slow)}},
+		[]Value{{Name: "other requests", Value: float64(len(w.held.others))}, {Name: "other requests that have it", Value: float64(a.others)}})...)
+	w.found.Answers.AffectedFlow.goOn(text, a.finding)
+}
+
+// goOn adds a sentence to an answer that there is.
+func (a *Answer) goOn(text, finding string) {
+	if a.Text != "" {
+		a.Text += " " + sentence(strings.ToUpper(text[:1])+text[1:])
+		a.Findings = append(slices.Clone(a.Findings), finding)
 	}
-	if a := w.apart; a != nil {
-		text := w.describeApart(a)
-		a.finding = w.found.AddFinding(text, w.heldEvidence(
-			[]Value{{Name: "requests in trouble", Value: float64(len(w.held.slow))}, {Name: "requests in trouble that have it", Value: float64(a.slow)}},
-			[]Value{{Name: "other requests", Value: float64(len(w.held.others))}, {Name: "other requests that have it", Value: float64(a.others)}})...)
-		add(&w.found.Answers.AffectedFlow, text, a.finding)
+}
+
+// sayInstances states on how many instances of the first suspect the requests in trouble are.
+func (w *walk) sayInstances() {
+	if w.held == nil {
+		return
 	}
 	service := w.suspected()
 	if len(w.found.Suspects) > 0 {
 		service = w.found.Suspects[0].Service // all that speaks for it, and not its time alone
 	}
 	if text, evidence := w.instancesHit(service); text != "" {
-		add(&w.found.Answers.Scope, text, w.found.AddFinding(text, evidence...))
+		w.found.Answers.Scope.goOn(text, w.found.AddFinding(text, evidence...))
 	}
 }
 

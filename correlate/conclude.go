@@ -27,15 +27,14 @@ func (w *walk) conclude(primary *measured) {
 	if primary != nil {
 		w.answerFlow(primary)
 		w.answerScope()
+		w.sayApart()
 	}
 	w.answerCreep()
 	w.answerTime()
 	w.answerDependency(primary)
 	w.noteErrors()
 	w.rankSuspects()
-	if primary != nil {
-		w.sayApart()
-	}
+	w.sayInstances()
 	w.answerFromClues()
 	w.answerAside()
 	w.answerChanges()

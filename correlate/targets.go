@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"math"
-	"net"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -124,14 +122,14 @@ func (w *walk) knownAs(service string) string {
 // and cart:8080 do.
 func (w *walk) probed(target string) string {
 	host := target
-	if u, err := url.Parse(target); err == nil && u.Host != "" {
-		host = u.Host
+	if _, rest, ok := strings.Cut(target, "://"); ok {
+		host, _, _ = strings.Cut(rest, "/")
 	}
-	if name, _, err := net.SplitHostPort(host); err == nil {
-		host = name
+	host = host[strings.LastIndexByte(host, '@')+1:]
+	if end := strings.IndexAny(host, ".:/"); end >= 0 { // the first of its names is the service's
+		host = host[:end]
 	}
-	first, _, _ := strings.Cut(host, ".")
-	return w.knownAs(first)
+	return w.knownAs(host)
 }
 
 // selected is the group's series in PromQL.

@@ -1,10 +1,15 @@
 package main
 
 import (
+	"encoding/json"
+	"maps"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"testing"
+
+	"obs/correlate/survey"
 )
 
 const incidentAnswers = "testdata/incident/"
@@ -19,9 +24,10 @@ func incident(r *http.Request) answer {
 	case path == "/api/v1/label/__name__/values":
 		file = "names.json"
 	case path == "/api/v1/query" && strings.Contains(query, "max(count_over_time"):
-		file = "interval.json"
-	case path == "/api/v1/query" && strings.Contains(query, "last_over_time"):
-		file = "services.json"
+		return answer{status: http.StatusOK, body: together(map[string]string{"2": "services.json", "3": "interval.json"})}
+	case path == "/api/v1/query_range" && strings.HasPrefix(query, "label_replace("):
+		// Nothing was recorded of what is asked together: HotROD has neither targets of its own
+		// nor versions.
 	case path == "/api/v1/query_range" && strings.Contains(query, "span_name"):
 		file = "operations.json"
 	case path == "/api/v1/query_range" && strings.Contains(query, "STATUS_CODE_ERROR"):
@@ -53,6 +59,43 @@ func incident(r *http.Request) answer {
 		return nothing(r)
 	}
 	return recordedAnswer(http.StatusOK, incidentAnswers+file)
+}
+
+// together is the answer to questions that are asked in one query, of which each was recorded
+// by itself: Prometheus puts the question's place among them on each series.
+func together(files map[string]string) string {
+	type series struct {
+		Metric map[string]string `json:"metric"`
+		Value  json.RawMessage   `json:"value"`
+	}
+	var whole struct {
+		Status string `json:"status"`
+		Data   struct {
+			ResultType string   `json:"resultType"`
+			Result     []series `json:"result"`
+		} `json:"data"`
+	}
+	var all []series
+	for _, part := range slices.Sorted(maps.Keys(files)) {
+		text, err := os.ReadFile(incidentAnswers + files[part])
+		if err == nil {
+			whole.Data.Result = nil
+			err = json.Unmarshal(text, &whole)
+		}
+		if err != nil {
+			panic(err) // as below
+		}
+		for _, s := range whole.Data.Result {
+			s.Metric[survey.PartLabel] = part
+			all = append(all, s)
+		}
+	}
+	whole.Data.Result = all
+	body, err := json.Marshal(whole)
+	if err != nil {
+		panic(err)
+	}
+	return string(body)
 }
 
 // moments are the names that moments.txt gives to moments of the incident, and its trace.
