@@ -44,11 +44,11 @@ type Case struct {
 	Failure *Failure `json:"failure,omitempty"`
 	Story   []Moment `json:"story,omitempty"`
 	// Places are where the logs of a looked-up request carry its trace ID, by service.
-	Places      []Place   `json:"places,omitempty"`
-	Records     []Record  `json:"records"`
-	Findings    []Finding `json:"findings"`
-	Missing     []Missing `json:"missing"`
-	Queries     []Query   `json:"queries"`
+	Places   []Place   `json:"places,omitempty"`
+	Records  []Record  `json:"records"`
+	Findings []Finding `json:"findings"`
+	Missing  []Missing `json:"missing"`
+	Queries  []Query   `json:"queries"`
 
 	// Services is how many services were looked at.
 	Services int `json:"services_seen,omitempty"`

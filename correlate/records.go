@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"obs/correlate/ident"
 	"obs/sources"
@@ -98,11 +99,44 @@ func fromRecords(records []sources.Record, trace *Trace) []Record {
 		if trace != nil && all[i].TraceID == "" {
 			all[i].TraceID = trace.ID // a record that only mentions the trace keeps its own
 		}
+		if all[i].SpanID == "" && all[i].TraceID == traceID(trace) {
+			all[i].SpanID = mentioned(r.Line, spans)
+		}
 		if spans[all[i].SpanID] {
 			all[i].Join = BySpanID
 		}
 	}
 	return all
+}
+
+func traceID(t *Trace) sources.TraceID {
+	if t == nil {
+		return ""
+	}
+	return t.ID
+}
+
+// mentioned is the first of the spans whose ID stands in the line at full width, as some
+// loggers write it without a name.
+func mentioned(line string, spans map[sources.SpanID]bool) sources.SpanID {
+	if len(spans) == 0 {
+		return ""
+	}
+	for word := range strings.FieldsFuncSeq(line, func(r rune) bool { return r >= utf8.RuneSelf || !isHexDigit(byte(r)) }) {
+		if len(word) == spanDigits {
+			if id := sources.SpanID(strings.ToLower(word)); spans[id] {
+				return id
+			}
+		}
+	}
+	return ""
+}
+
+// spanDigits is how long a span ID is.
+const spanDigits = 16
+
+func isHexDigit(b byte) bool {
+	return (b >= '0' && b <= '9') || (b >= 'a' && b <= 'f') || (b >= 'A' && b <= 'F')
 }
 
 func describeRecord(r sources.Record) Record {

@@ -244,4 +244,3 @@ func labelRank(name string) int {
 	}
 	return len(logServiceLabels)
 }
-

@@ -35,6 +35,12 @@ func traceHeader(p *page, t *correlate.Trace) {
 		more += fmt.Sprintf(", %d without their parent", t.OrphanCount)
 	}
 	p.line("TRACE %s  %s  %s  %s%s", string(t.ID), root, correlate.Seconds(t.DurationSeconds), counted(t.SpanCount, "span"), more)
+	if t.Related != nil {
+		indented(p, "  ↔ ", t.Related.Text)
+	}
+	for _, remark := range t.Remarks {
+		indented(p, "  ! ", remark)
+	}
 	p.line("  began %s   ━ critical path  ─ other time   ✖ failed  ? parent missing", t.Start.UTC().Format("2006-01-02 15:04:05.000 UTC"))
 }
 
