@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"golang.org/x/sync/errgroup"
 
@@ -42,8 +43,11 @@ type Exception struct {
 // Occurrences are the stored traces of a window in which the same work failed in the same
 // words. Traces are sampled: there may be more requests.
 type Occurrences struct {
-	Window   sources.Window `json:"window"`
-	Traces   int            `json:"traces"`
+	Window sources.Window `json:"window"`
+	Traces int            `json:"traces"`
+	// Of is how many traces in which that work occurs were looked at, failed or not; 0 where
+	// failed ones alone were searched for.
+	Of       int            `json:"of,omitempty"`
 	AtLeast  bool           `json:"at_least,omitempty"` // Jaeger had more than were looked at
 	First    time.Time      `json:"first,omitzero"`
 	Last     time.Time      `json:"last,omitzero"`
@@ -119,7 +123,9 @@ func (f *finder) fail(ctx context.Context) {
 	var traceErr, lineErr error
 	if f.set.Traces != nil {
 		group.Go(func() error {
-			failure.Now, failure.Before, search, traceErr = f.occurrences(groupCtx, failure, t.SpanCount, now, before)
+			var found [2]*Occurrences
+			found, search, traceErr = f.occurrences(groupCtx, failure, t.SpanCount, [2]sources.Window{now, before})
+			failure.Now, failure.Before = found[0], found[1]
 			return nil
 		})
 	}
@@ -164,56 +170,68 @@ func (f *finder) around(at sources.Window) (now, before sources.Window) {
 	return now, sources.Window{From: now.From.Add(-now.Duration()), To: now.From}
 }
 
-// occurrences searches for the traces in which the same work failed in the same words.
-func (f *finder) occurrences(ctx context.Context, like *Failure, spanCount int, now, before sources.Window) (in, earlier *Occurrences, search [2]sources.TraceQuery, err error) {
+// occurrences searches for the traces in which the same work failed in the same words, in
+// two windows. The trace at hand is in the first: where a search for errors finds none there,
+// the storage cannot search for them, and some traces of that work are looked through.
+func (f *finder) occurrences(ctx context.Context, like *Failure, spanCount int, windows [2]sources.Window) (found [2]*Occurrences, search [2]sources.TraceQuery, err error) {
 	limit := min(mostOccurrences, max(5, occurrenceSpans/max(1, spanCount)))
-	var found [2]*Occurrences
-	group, ctx := errgroup.WithContext(ctx)
-	for i, window := range []sources.Window{now, before} {
-		search[i] = sources.TraceQuery{
-			Service: like.Service, Operation: like.Operation, Window: window, Limit: limit,
-			Attributes: sources.Attributes{{Key: "error", Value: "true"}},
-		}
-		group.Go(func() error {
-			answer, err := f.set.Traces.Search(ctx, search[i])
-			if err == nil {
-				found[i] = occurrencesIn(answer, like, window)
+	for _, attributes := range []sources.Attributes{{{Key: "error", Value: "true"}}, nil} {
+		group, ctx := errgroup.WithContext(ctx)
+		for i, window := range windows {
+			search[i] = sources.TraceQuery{
+				Service: like.Service, Operation: like.Operation, Window: window, Limit: limit, Attributes: attributes,
 			}
-			return err
-		})
+			group.Go(func() error {
+				answer, err := f.set.Traces.Search(ctx, search[i])
+				if err == nil {
+					found[i] = occurrencesIn(answer, like, window, attributes == nil)
+				}
+				return err
+			})
+		}
+		if err := group.Wait(); err != nil {
+			return [2]*Occurrences{}, search, err
+		}
+		if found[0].Traces > 0 {
+			break
+		}
 	}
-	if err := group.Wait(); err != nil {
-		return nil, nil, search, err
-	}
-	return found[0], found[1], search, nil
+	return found, search, nil
 }
 
 // occurrencesIn counts the traces that fail like that.
-func occurrencesIn(answer sources.TraceAnswer, like *Failure, window sources.Window) *Occurrences {
+func occurrencesIn(answer sources.TraceAnswer, like *Failure, window sources.Window, all bool) *Occurrences {
 	o := &Occurrences{Window: window, AtLeast: answer.Limited}
 	words := patterns.Masked(like.Message)
 	versions := map[string]int{}
 	for i := range answer.Traces {
+		did, failed, version := false, false, ""
 		for j := range answer.Traces[i].Spans {
 			s := &answer.Traces[i].Spans[j]
-			if s.Service != like.Service || s.Operation != like.Operation || !s.Failed() || !window.Contains(s.Start) {
+			if s.Service != like.Service || s.Operation != like.Operation || !window.Contains(s.Start) {
 				continue
 			}
+			did = true
 			own := Span{Events: s.Events}
-			if patterns.Masked(cmp.Or(s.StatusMessage, exceptionOf(&own).Message)) != words {
+			if failed || !s.Failed() || patterns.Masked(cmp.Or(s.StatusMessage, exceptionOf(&own).Message)) != words {
 				continue
 			}
-			o.Traces++
+			failed, version = true, s.Resource.Get("service.version")
 			if start := s.Start.UTC(); o.First.IsZero() || start.Before(o.First) {
 				o.First = start
 			}
 			if start := s.Start.UTC(); start.After(o.Last) {
 				o.Last = start
 			}
-			if version := s.Resource.Get("service.version"); version != "" {
-				versions[version]++
-			}
-			break // a request counts once
+		}
+		if did && all {
+			o.Of++
+		}
+		if failed {
+			o.Traces++
+		}
+		if version != "" {
+			versions[version]++
 		}
 	}
 	for _, version := range slices.Sorted(maps.Keys(versions)) {
@@ -256,7 +274,8 @@ func sameLines(r *Record) (selector sources.Selector, fragment string) {
 		return nil, ""
 	}
 	for piece := range strings.SplitSeq(patterns.Masked(patterns.Read(r.Line).Text), "<*>") {
-		piece = strings.TrimSpace(piece)
+		// A bracket or a comma at an end belongs to what was cut out.
+		piece = strings.TrimFunc(piece, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
 		if len(piece) > len(fragment) && strings.Contains(r.Line, piece) && !strings.ContainsAny(piece, "\"\\") {
 			fragment = piece
 		}
@@ -312,7 +331,7 @@ func (f *Failure) often() string {
 // sayTraces says how often, since when and in which versions requests fail so.
 func (f *Failure) sayTraces() string {
 	text := fmt.Sprintf("%s %s fails like this in %s of %s, and in %s of the %s before", f.Service, f.Operation,
-		f.Now.count(), f.Now.Window, f.Before.count(), Seconds(f.Before.Window.Duration().Seconds()))
+		f.Now.count(), f.Now.Window, f.Before.count(), span(f.Before.Window))
 	if f.Before.Traces == 0 && !f.Before.AtLeast && f.Now.Traces > 0 && !f.Now.AtLeast {
 		text += "; the first began at " + Clock(f.Now.First)
 	}
@@ -327,9 +346,25 @@ func (f *Failure) sayTraces() string {
 
 // count says how many traces.
 func (o *Occurrences) count() string {
-	text := counted(o.Traces, "stored trace")
-	if o.AtLeast {
-		return "at least " + text
+	switch {
+	case o.Of > 0 && o.AtLeast:
+		return fmt.Sprintf("%d of %s that were looked at", o.Traces, counted(o.Of, "trace"))
+	case o.Of > 0:
+		return fmt.Sprintf("%d of %s", o.Traces, counted(o.Of, "stored trace"))
+	case o.AtLeast:
+		return "at least " + counted(o.Traces, "stored trace")
+	}
+	return counted(o.Traces, "stored trace")
+}
+
+// span is how long a window is, as a person says it.
+func span(w sources.Window) string {
+	text := w.Duration().Round(time.Second).String()
+	if short, ok := strings.CutSuffix(text, "m0s"); ok {
+		text = short + "m"
+	}
+	if short, ok := strings.CutSuffix(text, "h0m"); ok {
+		text = short + "h"
 	}
 	return text
 }
@@ -344,7 +379,7 @@ func versionsIn(o *Occurrences) string {
 
 func (f *Failure) sayLines(fragment string) string {
 	return fmt.Sprintf("%s of %s say %q, and %d of the %s before", counted(f.LinesNow.Records, "record"), f.LinesNow.Window,
-		Shorten(fragment), f.LinesBefore.Records, Seconds(f.LinesBefore.Window.Duration().Seconds()))
+		Shorten(fragment), f.LinesBefore.Records, span(f.LinesBefore.Window))
 }
 
 func (f *finder) searchEvidence(q sources.TraceQuery, o *Occurrences) Evidence {

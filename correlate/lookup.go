@@ -139,7 +139,7 @@ func (f *finder) byRecords(ctx context.Context, traces []sources.TraceID, reques
 	}
 	for _, id := range traces {
 		if f.asked[id] && slices.ContainsFunc(f.found.Records, func(r Record) bool { return r.TraceID == id }) {
-			f.notInJaeger(id)
+			f.notInJaeger(id, "the records name")
 		}
 	}
 	by := tie{from: "request", join: ByRequestID}
@@ -176,8 +176,10 @@ func (f *finder) byTraceIDs(ctx context.Context, ids []sources.TraceID, by tie) 
 		switch {
 		case answer.trace != nil:
 			f.keepTrace(answer.trace, by)
+		case answer.gone && by.join == ByLink:
+			f.notInJaeger(ids[i], "a span links to")
 		case answer.gone && by.join != ByTraceID:
-			f.notInJaeger(ids[i])
+			f.notInJaeger(ids[i], "the records name")
 		}
 		if answer.trace != nil || by.join == ByRequestID {
 			f.recordsOf(ctx, ids[i], answer.trace)
@@ -201,13 +203,13 @@ func joinIDs(ids []sources.TraceID) string {
 	return strings.Join(texts, ", ")
 }
 
-func (f *finder) notInJaeger(id sources.TraceID) {
+func (f *finder) notInJaeger(id sources.TraceID, known string) {
 	if f.set.Traces == nil {
 		return
 	}
 	f.found.missing(Missing{
 		Backend: sources.Jaeger, Kind: MissingNoData,
-		Reason: fmt.Sprintf("the records name trace %s, which Jaeger does not have", id),
+		Reason: fmt.Sprintf("%s trace %s, which Jaeger does not have", known, id),
 		Hint:   "it was not sampled, has expired, or is still arriving",
 	})
 }

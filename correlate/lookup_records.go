@@ -60,7 +60,11 @@ func (f *finder) recordsOf(ctx context.Context, id sources.TraceID, trace *Trace
 
 // search asks for all records of a search in a window. It reports whether Loki answered.
 func (f *finder) search(ctx context.Context, s search, window sources.Window) (foundRecords, bool) {
-	step := f.begin("records", "bringing its log records")
+	doing := "bringing its log records"
+	if s.request != "" {
+		doing = "looking for what else carries request ID " + sources.Printable(s.request)
+	}
+	step := f.begin("records", doing)
 	found, err := findRecords(ctx, f.set.Logs, s, window, lookupRecords)
 	if err != nil {
 		f.logsFailed(step, err)

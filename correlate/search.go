@@ -40,7 +40,7 @@ func traceSearch(id sources.TraceID) search {
 	if !slices.Contains(notations, short) {
 		notations = append(notations, short) // and any by some tools without its leading zeros
 	}
-	for _, name := range ident.TraceFields {
+	for _, name := range ident.TraceLabels {
 		for _, notation := range notations {
 			s.field = append(s.field, sources.Matcher{Name: name, Op: sources.Equal, Value: notation})
 		}

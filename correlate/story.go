@@ -53,15 +53,24 @@ func tell(t *Trace, records []Record) []Moment {
 	for s := origin; s != nil && !way[s.ID]; s = byID[s.ParentID] {
 		way[s.ID] = true
 	}
+	// A call is told once, by the side that answers it.
+	answered := map[sources.SpanID]bool{}
+	for id := range way {
+		if caller := byID[byID[id].ParentID]; caller != nil && caller.Kind == sources.KindClient && caller.Service != byID[id].Service {
+			answered[caller.ID] = true
+		}
+	}
 	story := &story{trace: t}
 	for i := range t.Spans {
 		s := &t.Spans[i]
 		switch {
+		case way[s.ID] && answered[s.ID]:
+			story.events(s) // it begins and fails as the call that it makes does
 		case way[s.ID]:
-			story.begins(s)
+			story.begins(s, byID[s.ParentID])
 			story.fails(s, s == origin)
 			story.events(s)
-		case way[s.ParentID] && !s.end().After(byID[s.ParentID].end()):
+		case way[s.ParentID] && !answered[s.ParentID] && !s.end().After(byID[s.ParentID].end()):
 			story.called(s)
 		}
 	}
@@ -90,8 +99,12 @@ func (s *story) add(m Moment) {
 	s.moments = append(s.moments, m)
 }
 
-func (s *story) begins(span *Span) {
-	s.add(Moment{Time: span.Start, Kind: MomentBegins, Service: span.Service, SpanID: span.ID, Text: span.Operation + " begins" + attemptOf(span)})
+func (s *story) begins(span, caller *Span) {
+	attempt := attemptOf(span)
+	if attempt == "" && caller != nil && caller.Kind == sources.KindClient {
+		attempt = attemptOf(caller)
+	}
+	s.add(Moment{Time: span.Start, Kind: MomentBegins, Service: span.Service, SpanID: span.ID, Text: span.Operation + " begins" + attempt})
 }
 
 // fails ends a span on the way to the error.
@@ -147,8 +160,8 @@ func (s *story) events(span *Span) {
 // saidBy is what a record says, without the fields that are known otherwise.
 func saidBy(r *Record) string {
 	text, fields := Unfold(r.Line)
-	if text == "" {
-		text = r.Line
+	if text == "" || len(fields) == 0 {
+		text = patterns.Message(r.Line) // without the date and the thread before it
 	}
 	var more []string
 	for _, f := range fields {
@@ -172,7 +185,7 @@ var tellingFields = []string{"error", "err", "exception", "reason", "cause", "er
 // inOrder sorts the moments by time, those of one moment by where they belong in a span's
 // life, and leaves the last ones where they are too many.
 func (s *story) inOrder(end time.Time) []Moment {
-	order := map[string]int{MomentBegins: 0, MomentEvent: 1, MomentCall: 2, MomentRecord: 3, MomentError: 4, MomentFails: 5}
+	order := map[string]int{MomentCall: 0, MomentBegins: 1, MomentEvent: 2, MomentRecord: 3, MomentError: 4, MomentFails: 5}
 	slices.SortStableFunc(s.moments, func(a, b Moment) int {
 		return cmp.Or(a.Time.Compare(b.Time), cmp.Compare(order[a.Kind], order[b.Kind]))
 	})

@@ -134,6 +134,9 @@ func exception(p *page, e *correlate.Exception) {
 // error tells most.
 const shownMoments = 40
 
+// storyService is how wide the services of a story are.
+const storyService = 20
+
 // story tells what a failed request did before its error.
 func story(p *page, c *correlate.Case) {
 	if len(c.Story) == 0 {
@@ -156,7 +159,7 @@ func story(p *page, c *correlate.Case) {
 		case m.Failed:
 			mark = "✖"
 		}
-		indented(p, fmt.Sprintf("%s %s %s ", mark, padLeft("+"+correlate.Seconds(max(0, m.OffsetSeconds)), 10), pad(m.Service, 14)), m.Text)
+		hanging(p, fmt.Sprintf("%s %s  %s ", mark, padLeft("+"+correlate.Seconds(max(0, m.OffsetSeconds)), 9), pad(m.Service, storyService)), m.Text)
 	}
 	p.blank()
 }

@@ -66,8 +66,10 @@ func refs(ids []string) string {
 const widestLabel = 24
 
 // indented writes text behind a label, wrapped at Width.
-func indented(p *page, label, text string) {
-	label = Fit(label, widestLabel)
+func indented(p *page, label, text string) { hanging(p, Fit(label, widestLabel), text) }
+
+// hanging writes text behind a label of any width below half of Width.
+func hanging(p *page, label, text string) {
 	margin := ansi.StringWidth(label)
 	for i, part := range wrap(sources.Printable(text), Width-margin) {
 		if i > 0 {

@@ -120,7 +120,12 @@ func waterfall(p *page, t *correlate.Trace, beneath map[sources.SpanID][]correla
 func attributes(all sources.Attributes) string {
 	var b strings.Builder
 	for _, a := range all {
-		if a.Value != "" {
+		switch {
+		case a.Value == "":
+		case strings.Contains(a.Value, "\n"): // a stack trace: its first line says which
+			first, rest, _ := strings.Cut(strings.TrimSpace(a.Value), "\n")
+			fmt.Fprintf(&b, "  %s=%s … %d more lines", a.Key, sources.Shorten(first, 120), 1+strings.Count(rest, "\n"))
+		default:
 			fmt.Fprintf(&b, "  %s=%s", a.Key, sources.Shorten(a.Value, 120))
 		}
 	}
