@@ -60,11 +60,25 @@ func Find(ctx context.Context, set sources.Set, lookup Lookup, observe Observer)
 	if set.Logs == nil {
 		f.found.notConfigured(sources.Loki, "no log record was looked at")
 	}
-	if lookup.ID.Trace != "" {
-		f.byTraceID(ctx, lookup.ID.Trace, "request", ByTraceID)
+	tries := []func(){
+		func() {
+			if lookup.ID.Trace != "" {
+				f.byTraceID(ctx, lookup.ID.Trace, "request", ByTraceID)
+			}
+		},
+		func() {
+			if lookup.ID.Request != "" {
+				f.byRequestID(ctx, lookup.ID.Request)
+			}
+		},
 	}
-	if lookup.ID.Request != "" && f.found.Trace == nil && len(f.found.Records) == 0 {
-		f.byRequestID(ctx, lookup.ID.Request)
+	if lookup.ID.RequestFirst() {
+		slices.Reverse(tries)
+	}
+	for _, try := range tries {
+		if f.found.Trace == nil && len(f.found.Records) == 0 {
+			try()
+		}
 	}
 	if err := ctx.Err(); err != nil {
 		f.found.interrupted(err)

@@ -17,7 +17,7 @@ var lastHalfHour = window
 
 func lookupOf(t *testing.T, text string) correlate.Lookup {
 	t.Helper()
-	id, err := ident.Parse(text)
+	id, err := ident.Read(text)
 	if err != nil {
 		t.Fatal(err)
 	}

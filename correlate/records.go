@@ -43,7 +43,7 @@ func traceSearch(id sources.TraceID) search {
 	if !slices.Contains(notations, short) {
 		notations = append(notations, short) // and any by some tools without its leading zeros
 	}
-	for _, name := range ident.TraceFields {
+	for _, name := range ident.TraceLabels {
 		for _, notation := range notations {
 			s.field = append(s.field, sources.Matcher{Name: name, Op: sources.Equal, Value: notation})
 		}
@@ -302,7 +302,7 @@ func describeRecord(r sources.Record) Record {
 		Severity: strings.ToLower(recordField(r, ident.SeverityFields)),
 	}
 	kept.Service, _ = r.Stream.First(logServiceLabels...)
-	if id, ok := sources.ParseTraceID(recordField(r, ident.TraceFields)); ok {
+	if id, ok := ident.ParseTrace(recordField(r, ident.TraceFields)); ok {
 		kept.TraceID = id
 	}
 	if id, ok := sources.ParseSpanID(recordField(r, ident.SpanFields)); ok {
