@@ -78,10 +78,10 @@ func Find(ctx context.Context, set sources.Set, lookup Lookup, observe Observer)
 func (f *finder) begin(name, doing string) stepUnderWay { return begin(f.observe, name, doing) }
 
 func (f *finder) find(ctx context.Context) {
-	traces, requests, spans := f.readings()
+	traces, requests := f.readings()
 	f.byTraceIDs(ctx, traces, tie{from: "request", join: ByTraceID})
 	if f.found.Trace == nil {
-		f.byRecords(ctx, traces, requests, spans)
+		f.byRecords(ctx, traces, requests)
 	}
 	if f.found.Trace == nil && len(f.tracesOfRecords()) == 0 {
 		for _, id := range requests {
@@ -99,41 +99,43 @@ func (f *finder) find(ctx context.Context) {
 	}
 }
 
-// readings are the IDs that the text was taken for, likeliest first.
-func (f *finder) readings() (traces []sources.TraceID, requests []string, spans []sources.SpanID) {
+// readings are the trace and request IDs that the text was taken for, likeliest first.
+func (f *finder) readings() (traces []sources.TraceID, requests []string) {
 	for _, c := range f.lookup.ID.Candidates {
 		switch c.Kind {
 		case ident.Trace:
 			traces = append(traces, c.Trace)
 		case ident.Request:
 			requests = append(requests, c.Request)
-		case ident.Span:
-			spans = append(spans, c.Span)
 		}
 	}
-	return traces, requests, spans
+	return traces, requests
+}
+
+// searches are how records of each reading are asked for, likeliest first.
+func (f *finder) searches() []search {
+	var all []search
+	for _, c := range f.lookup.ID.Candidates {
+		switch c.Kind {
+		case ident.Trace:
+			all = append(all, traceSearch(c.Trace))
+		case ident.Request:
+			all = append(all, requestSearch(c.Request))
+			f.searched[c.Request] = true
+		case ident.Span:
+			all = append(all, spanSearch(c.Span))
+		}
+	}
+	return all
 }
 
 // byRecords looks for what no trace tells the time of: records that carry any of the IDs,
 // and then the traces that these name.
-func (f *finder) byRecords(ctx context.Context, traces []sources.TraceID, requests []string, spans []sources.SpanID) {
+func (f *finder) byRecords(ctx context.Context, traces []sources.TraceID, requests []string) {
 	if f.set.Logs == nil || ctx.Err() != nil {
 		return
 	}
-	var searches []search
-	for _, id := range traces {
-		searches = append(searches, traceSearch(id))
-	}
-	for _, id := range requests {
-		searches = append(searches, requestSearch(id))
-		f.searched[id] = true
-	}
-	for _, id := range spans {
-		searches = append(searches, spanSearch(id))
-	}
-	if len(searches) == 0 {
-		return
-	}
+	searches := f.searches()
 	for i, found := range f.lookBack(ctx, searches) {
 		f.keepRecords(found, nil, searches[i])
 	}

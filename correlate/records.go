@@ -145,7 +145,7 @@ func describeRecord(r sources.Record) Record {
 		Severity: strings.ToLower(recordField(r, ident.SeverityFields)),
 	}
 	kept.Service, _ = r.Stream.First(logServiceLabels...)
-	if id, ok := sources.ParseTraceID(recordField(r, ident.TraceFields)); ok {
+	if id, ok := ident.ParseTrace(recordField(r, ident.TraceFields)); ok {
 		kept.TraceID = id
 	}
 	if id, ok := sources.ParseSpanID(recordField(r, ident.SpanFields)); ok {

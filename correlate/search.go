@@ -40,6 +40,9 @@ func traceSearch(id sources.TraceID) search {
 	if !slices.Contains(notations, short) {
 		notations = append(notations, short) // and any by some tools without its leading zeros
 	}
+	if decimal := ident.Decimal(id); decimal != "" {
+		s.field = append(s.field, sources.Matcher{Name: "dd_trace_id", Op: sources.Equal, Value: decimal})
+	}
 	for _, name := range ident.TraceLabels {
 		for _, notation := range notations {
 			s.field = append(s.field, sources.Matcher{Name: name, Op: sources.Equal, Value: notation})
@@ -67,7 +70,7 @@ func spanSearch(id sources.SpanID) search {
 		text:  string(id),
 		holds: func(r sources.Record) bool { return containsWord(r.Line, string(id)) },
 	}
-	for _, name := range ident.SpanFields {
+	for _, name := range ident.SpanLabels {
 		s.field = append(s.field, sources.Matcher{Name: name, Op: sources.Equal, Value: string(id)})
 	}
 	return s
@@ -82,8 +85,8 @@ func (s search) is(value string) bool {
 		id, ok := sources.ParseSpanID(value)
 		return ok && id == s.span
 	}
-	id, ok := sources.ParseTraceID(strings.ReplaceAll(value, "-", ""))
-	return ok && id == s.trace
+	id, ok := ident.ParseTrace(value)
+	return (ok && id == s.trace) || (value != "" && value == ident.Decimal(s.trace))
 }
 
 // containsWord reports whether id stands in the line and is not part of a longer word.

@@ -126,7 +126,7 @@ func exception(p *page, e *correlate.Exception) {
 			p.line("                … %d more lines of the stack, which -o json has", len(frames)-i)
 			break
 		}
-		p.line("                %s", Fit(strings.TrimSpace(sources.Printable(strings.ReplaceAll(frame, "\t", " "))), Width-16))
+		p.line("              ┆ %s", Fit(strings.TrimSpace(sources.Printable(strings.ReplaceAll(frame, "\t", " "))), Width-16))
 	}
 }
 
