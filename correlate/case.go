@@ -39,11 +39,16 @@ type Case struct {
 	// Cohorts are the traces that Trace was chosen from and compared with.
 	Cohorts *Cohorts `json:"cohorts,omitempty"`
 	// OtherTraces are further traces of the same request.
-	OtherTraces []Trace   `json:"other_traces,omitempty"`
-	Records     []Record  `json:"records"`
-	Findings    []Finding `json:"findings"`
-	Missing     []Missing `json:"missing"`
-	Queries     []Query   `json:"queries"`
+	OtherTraces []Trace `json:"other_traces,omitempty"`
+	// Failure is where a looked-up request's error began, and Story what it did before.
+	Failure *Failure `json:"failure,omitempty"`
+	Story   []Moment `json:"story,omitempty"`
+	// Places are where the logs of a looked-up request carry its trace ID, by service.
+	Places   []Place   `json:"places,omitempty"`
+	Records  []Record  `json:"records"`
+	Findings []Finding `json:"findings"`
+	Missing  []Missing `json:"missing"`
+	Queries  []Query   `json:"queries"`
 
 	// Services is how many services were looked at.
 	Services int `json:"services_seen,omitempty"`
@@ -134,6 +139,7 @@ const (
 	ByTraceID     Join = "trace_id"
 	BySpanID      Join = "span_id"
 	ByRequestID   Join = "request_id"
+	ByLink        Join = "link"
 	ByServiceTime Join = "service+time"
 )
 
@@ -165,6 +171,19 @@ type Trace struct {
 	URL          string   `json:"url,omitempty"`
 	// Blamed is the span where the time, or the error, of the request is.
 	Blamed sources.SpanID `json:"blamed_span_id,omitempty"`
+	// Remarks say in a sentence each what to keep in mind when reading it: clocks that
+	// differ, spans that are missing or may still arrive.
+	Remarks []string `json:"remarks,omitempty"`
+	// Related tells by what one came to this trace from another; nil for the one asked for.
+	Related *Relation `json:"related,omitempty"`
+}
+
+// Relation is what a trace has to do with another.
+type Relation struct {
+	Join    Join            `json:"join"`
+	TraceID sources.TraceID `json:"trace_id"`          // the other
+	SpanID  sources.SpanID  `json:"span_id,omitempty"` // of the other, that links to this
+	Text    string          `json:"text"`
 }
 
 // Work is an operation of a service.
@@ -201,6 +220,10 @@ type Span struct {
 	Resource        sources.Attributes `json:"resource,omitempty"`   // of its process
 	Events          []sources.Event    `json:"events,omitempty"`     // in order of time
 	Links           []Link             `json:"links,omitempty"`      // to other traces
+	// Attempt and Attempts tell that the caller made the same call so often, one after the
+	// other, after the one before had failed.
+	Attempt  int `json:"attempt,omitempty"` // from 1
+	Attempts int `json:"attempts,omitempty"`
 }
 
 // Link names a span of another trace.

@@ -1,6 +1,8 @@
 package correlate
 
 import (
+	"fmt"
+
 	"obs/correlate/spans"
 	"obs/sources"
 )
@@ -26,6 +28,7 @@ func FromTree(tree *spans.Tree) Trace {
 			SelfSeconds: tree.Nodes[i].Critical.Seconds(),
 		})
 	}
+	attempts := tree.Attempts()
 	tree.Walk(func(i int) bool {
 		span, node := tree.Span(i), &tree.Nodes[i]
 		kept := Span{
@@ -38,6 +41,9 @@ func FromTree(tree *spans.Tree) Trace {
 		for _, link := range span.Links {
 			kept.Links = append(kept.Links, Link(link))
 		}
+		if a, ok := attempts[i]; ok {
+			kept.Attempt, kept.Attempts = a.Number, a.Of
+		}
 		if kept.Error {
 			trace.ErrorCount++
 		}
@@ -47,6 +53,11 @@ func FromTree(tree *spans.Tree) Trace {
 		trace.Spans = append(trace.Spans, kept)
 		return true
 	})
+	for _, skew := range tree.Skews() {
+		trace.Remarks = append(trace.Remarks, fmt.Sprintf(
+			"the clocks of %s and %s differ by at least %s: spans of %s begin before the calls to them do",
+			skew.Caller, skew.Callee, Seconds(skew.AtLeast.Seconds()), skew.Callee))
+	}
 	return trace
 }
 

@@ -224,7 +224,7 @@ func (s *loggedSide) join(trees []*spans.Tree, answer sources.RecordAnswer) (pla
 	}
 	logging := map[string]bool{} // services with a line that is joined
 	for _, record := range answer.Records {
-		trace, _ := sources.ParseTraceID(recordField(record, ident.TraceFields))
+		trace, _ := ident.ParseTrace(recordField(record, ident.TraceFields))
 		span, _ := sources.ParseSpanID(recordField(record, ident.SpanFields))
 		at := bySpan[visitID{trace, span}]
 		if at == nil {

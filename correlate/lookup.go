@@ -2,17 +2,12 @@ package correlate
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"obs/correlate/ident"
-	"obs/correlate/spans"
 	"obs/sources"
 )
 
@@ -23,9 +18,6 @@ const (
 	maxAsked      = 40    // services that are searched for a request ID in span attributes
 )
 
-// widenings are how far back records are looked for when the window at hand has none.
-var widenings = []time.Duration{6 * time.Hour, 24 * time.Hour, 7 * 24 * time.Hour}
-
 // Lookup is what `obs trace` is asked.
 type Lookup struct {
 	ID ident.ID
@@ -35,24 +27,39 @@ type Lookup struct {
 	Window sources.Window
 	// Fixed keeps the window from being widened when nothing is found.
 	Fixed bool
+	// Now is the time, by which is told what may still arrive; not told where zero.
+	Now time.Time
+	// Habits are where services carry trace IDs, and learn it; nil where nobody remembers.
+	Habits *Habits
 }
 
-// finder is one lookup under way.
+// finder is one lookup under way. Its parts: lookup.go (which IDs lead to which others),
+// lookup_traces.go and lookup_records.go (how they are asked for), notfound.go.
 type finder struct {
 	set     sources.Set
 	lookup  Lookup
 	observe Observer
 	found   *Case
+
+	asked    map[sources.TraceID]bool // of Jaeger
+	searched map[string]bool          // request IDs that were looked for
 }
 
 // Find brings one request: its traces with all their spans, and every log record that
 // carries its IDs. It always returns a case; a case without trace and records means
 // that everything which answered knows nothing of the ID.
+//
+// The IDs make a graph, which it walks from what it was given: a request ID leads to the
+// traces of the records and spans that carry it, a trace to its records, to the request ID
+// that they carry, and by that and by span links to further traces.
 func Find(ctx context.Context, set sources.Set, lookup Lookup, observe Observer) *Case {
 	if observe == nil {
 		observe = func(Step) {}
 	}
-	f := &finder{set: set, lookup: lookup, observe: observe, found: NewCase(lookup.Window)}
+	f := &finder{
+		set: set, lookup: lookup, observe: observe, found: NewCase(lookup.Window),
+		asked: map[sources.TraceID]bool{}, searched: map[string]bool{},
+	}
 	f.found.Asked, f.found.TakenFor = lookup.Text, lookup.ID.Reading
 	if set.Traces == nil {
 		f.found.notConfigured(sources.Jaeger, "no spans were looked at")
@@ -60,12 +67,7 @@ func Find(ctx context.Context, set sources.Set, lookup Lookup, observe Observer)
 	if set.Logs == nil {
 		f.found.notConfigured(sources.Loki, "no log record was looked at")
 	}
-	if lookup.ID.Trace != "" {
-		f.byTraceID(ctx, lookup.ID.Trace, "request", ByTraceID)
-	}
-	if lookup.ID.Request != "" && f.found.Trace == nil && len(f.found.Records) == 0 {
-		f.byRequestID(ctx, lookup.ID.Request)
-	}
+	f.find(ctx)
 	if err := ctx.Err(); err != nil {
 		f.found.interrupted(err)
 	}
@@ -75,170 +77,124 @@ func Find(ctx context.Context, set sources.Set, lookup Lookup, observe Observer)
 
 func (f *finder) begin(name, doing string) stepUnderWay { return begin(f.observe, name, doing) }
 
-// byTraceID brings the spans and records of a trace and adds them to the case.
-func (f *finder) byTraceID(ctx context.Context, id sources.TraceID, from string, join Join) {
-	trace, gone := f.fetch(ctx, id)
-	if trace != nil {
-		f.keepTrace(trace)
-		f.found.Hops = append(f.found.Hops, Hop{
-			From: from, To: "trace", Join: join, ID: string(id), Note: counted(trace.SpanCount, "span"),
-			Evidence: &Evidence{Backend: sources.Jaeger, Query: "trace " + string(id), Window: trace.Window(), URL: trace.URL},
-		})
+func (f *finder) find(ctx context.Context) {
+	traces, requests := f.readings()
+	f.byTraceIDs(ctx, traces, tie{from: "request", join: ByTraceID})
+	if f.found.Trace == nil {
+		f.byRecords(ctx, traces, requests)
 	}
+	if f.found.Trace == nil && len(f.tracesOfRecords()) == 0 {
+		for _, id := range requests {
+			f.byTraceIDs(ctx, f.byAttribute(ctx, id), tie{from: "request", join: ByRequestID, id: id})
+		}
+	}
+	f.follow(ctx)
+	f.remark()
+	f.fail(ctx)
+	if f.found.Trace != nil {
+		f.found.Story = tell(f.found.Trace, f.found.Records)
+	}
+	if f.found.Trace == nil && len(f.found.Records) == 0 && ctx.Err() == nil {
+		f.explainAbsence()
+	}
+}
+
+// readings are the trace and request IDs that the text was taken for, likeliest first.
+func (f *finder) readings() (traces []sources.TraceID, requests []string) {
+	for _, c := range f.lookup.ID.Candidates {
+		switch c.Kind {
+		case ident.Trace:
+			traces = append(traces, c.Trace)
+		case ident.Request:
+			requests = append(requests, c.Request)
+		}
+	}
+	return traces, requests
+}
+
+// searches are how records of each reading are asked for, likeliest first.
+func (f *finder) searches() []search {
+	var all []search
+	for _, c := range f.lookup.ID.Candidates {
+		switch c.Kind {
+		case ident.Trace:
+			all = append(all, traceSearch(c.Trace))
+		case ident.Request:
+			all = append(all, requestSearch(c.Request))
+			f.searched[c.Request] = true
+		case ident.Span:
+			all = append(all, spanSearch(c.Span))
+		}
+	}
+	return all
+}
+
+// byRecords looks for what no trace tells the time of: records that carry any of the IDs,
+// and then the traces that these name.
+func (f *finder) byRecords(ctx context.Context, traces []sources.TraceID, requests []string) {
 	if f.set.Logs == nil || ctx.Err() != nil {
 		return
 	}
-	window := f.lookup.Window
-	if trace != nil {
-		window = trace.Window().Pad(recordSlack)
+	searches := f.searches()
+	for i, found := range f.lookBack(ctx, searches) {
+		f.keepRecords(found, nil, searches[i])
 	}
-	records := f.records(ctx, traceSearch(id), window, trace != nil)
-	f.keepRecords(records, trace, id, ByTraceID)
-	if gone && len(f.found.Records) > 0 {
-		f.found.missing(Missing{
-			Backend: sources.Jaeger, Kind: MissingNoData,
-			Reason: fmt.Sprintf("the records name trace %s, which Jaeger does not have", id),
-			Hint:   "it was not sampled, has expired, or is still arriving",
-		})
-	}
-}
-
-// fetch brings one trace; nil when there is none, which gone tells, or when Jaeger did
-// not answer.
-func (f *finder) fetch(ctx context.Context, id sources.TraceID) (trace *Trace, gone bool) {
-	if f.set.Traces == nil {
-		return nil, false
-	}
-	step := f.begin("trace", "fetching trace "+string(id))
-	answer, err := f.set.Traces.Trace(ctx, id, sources.Window{})
-	switch {
-	case errors.Is(err, sources.ErrNotFound):
-		step.ended("Jaeger does not have it")
-		return nil, true
-	case err != nil:
-		f.found.missingError(sources.Jaeger, "no spans were looked at", err)
-		step.failed("Jaeger gave no answer")
-		return nil, false
-	}
-	fetched := FromTree(spans.Build(&answer))
-	fetched.URL = f.set.Traces.Link(id, "")
-	step.ended(counted(fetched.SpanCount, "span"))
-	return &fetched, false
-}
-
-func (f *finder) keepTrace(trace *Trace) {
-	if f.found.Trace == nil {
-		f.found.Trace = trace
-		f.found.Window = trace.Window()
-	} else {
-		f.found.OtherTraces = append(f.found.OtherTraces, *trace)
-	}
-}
-
-// records looks in the window, and farther back where nothing is there and the window
-// was a guess.
-func (f *finder) records(ctx context.Context, s search, window sources.Window, known bool) foundRecords {
-	step := f.begin("records", "bringing its log records")
-	windows := []sources.Window{window}
-	if !known && !f.lookup.Fixed {
-		for _, back := range widenings {
-			if back > window.Duration() {
-				windows = append(windows, sources.Window{From: window.To.Add(-back), To: window.To})
-			}
+	for _, id := range traces {
+		if f.asked[id] && slices.ContainsFunc(f.found.Records, func(r Record) bool { return r.TraceID == id }) {
+			f.notInJaeger(id, "the records name")
 		}
 	}
-	var found foundRecords
-	for _, w := range windows {
-		if !known && f.found.Trace == nil {
-			f.found.Window = w
-		}
-		var err error
-		found, err = findRecords(ctx, f.set.Logs, s, w, lookupRecords)
-		if err != nil {
-			f.found.missingError(sources.Loki, "not all log records were looked at", err)
-			step.failed("Loki gave no answer")
-			return foundRecords{}
-		}
-		if len(found.records) > 0 {
-			break
-		}
+	by := tie{from: "request", join: ByRequestID}
+	if len(requests) > 0 {
+		by.id = requests[0]
 	}
-	if found.truncated {
-		f.found.missing(truncatedRecords(len(found.records)))
-	}
-	step.ended(counted(len(found.records), "record"))
-	return found
+	f.byTraceIDs(ctx, f.tracesOfRecords(), by)
 }
 
-func (f *finder) keepRecords(found foundRecords, trace *Trace, id sources.TraceID, join Join) {
-	known := map[string]bool{}
+// tracesOfRecords are the traces that records name, in the order of time, without those
+// that Jaeger was asked for.
+func (f *finder) tracesOfRecords() []sources.TraceID {
+	var ids []sources.TraceID
 	for _, r := range f.found.Records {
-		known[caseRecordKey(&r)] = true
-	}
-	fresh := 0
-	for _, kept := range fromRecords(found.records, trace) {
-		switch {
-		case join == ByRequestID:
-			kept.Join = ByRequestID
-		case kept.TraceID == "":
-			kept.TraceID = id
-		}
-		if !known[caseRecordKey(&kept)] {
-			f.found.Records = append(f.found.Records, kept)
-			fresh++
+		if r.TraceID != "" && !f.asked[r.TraceID] && !slices.Contains(ids, r.TraceID) {
+			ids = append(ids, r.TraceID)
 		}
 	}
-	slices.SortStableFunc(f.found.Records, func(a, b Record) int { return a.Time.Compare(b.Time) })
-	if len(found.records) == 0 {
-		return
-	}
-	from, hopID := "trace", string(id)
-	if join == ByRequestID {
-		from, hopID = "request", f.lookup.ID.Request
-	}
-	for i, evidence := range found.evidence {
-		hop := Hop{From: from, To: "records", Join: join, ID: hopID, Evidence: &evidence}
-		if i == 0 {
-			hop.Note = counted(fresh, "record")
-		}
-		f.found.Hops = append(f.found.Hops, hop)
-	}
+	return ids
 }
 
-func caseRecordKey(r *Record) string { return r.Time.String() + r.Labels.String() + r.Line }
-
-// byRequestID follows a request ID to its traces: by the log records that carry both,
-// and by the span attributes that hold it.
-func (f *finder) byRequestID(ctx context.Context, id string) {
-	var traces []sources.TraceID
-	add := func(t sources.TraceID) {
-		if t != "" && !slices.Contains(traces, t) {
-			traces = append(traces, t)
-		}
-	}
-	if f.set.Logs != nil {
-		records := f.records(ctx, requestSearch(id), f.lookup.Window, false)
-		f.keepRecords(records, nil, "", ByRequestID)
-		for _, r := range f.found.Records {
-			add(r.TraceID)
-		}
-	}
-	if len(traces) == 0 && f.set.Traces != nil && ctx.Err() == nil {
-		for _, t := range f.byAttribute(ctx, id) {
-			add(t)
-		}
-	}
-	if len(traces) > maxTraces {
+// byTraceIDs brings traces, and the records of each.
+func (f *finder) byTraceIDs(ctx context.Context, ids []sources.TraceID, by tie) {
+	ids = slices.DeleteFunc(slices.Clone(ids), func(id sources.TraceID) bool { return f.asked[id] })
+	if room := max(0, maxTraces-f.kept()); len(ids) > room {
 		f.found.missing(Missing{
 			Backend: sources.Jaeger, Kind: MissingTruncated,
-			Reason: fmt.Sprintf("%d of the %d traces of the request are shown", maxTraces, len(traces)),
-			Hint:   "look at the others by their own IDs: " + joinIDs(traces[maxTraces:]),
+			Reason: fmt.Sprintf("%d of the %d traces of the request are shown", maxTraces, f.kept()+len(ids)),
+			Hint:   "look at the others by their own IDs: " + joinIDs(ids[room:]),
 		})
-		traces = traces[:maxTraces]
+		ids = ids[:room]
 	}
-	for _, t := range traces {
-		f.byTraceID(ctx, t, "request", ByRequestID)
+	for i, answer := range f.fetch(ctx, ids) {
+		switch {
+		case answer.trace != nil:
+			f.keepTrace(answer.trace, by)
+		case answer.gone && by.join == ByLink:
+			f.notInJaeger(ids[i], "a span links to")
+		case answer.gone && by.join != ByTraceID:
+			f.notInJaeger(ids[i], "the records name")
+		}
+		if answer.trace != nil || by.join == ByRequestID {
+			f.recordsOf(ctx, ids[i], answer.trace)
+		}
 	}
+}
+
+// kept is how many traces the case has.
+func (f *finder) kept() int {
+	if f.found.Trace == nil {
+		return 0
+	}
+	return 1 + len(f.found.OtherTraces)
 }
 
 func joinIDs(ids []sources.TraceID) string {
@@ -249,79 +205,154 @@ func joinIDs(ids []sources.TraceID) string {
 	return strings.Join(texts, ", ")
 }
 
-// byAttribute searches every service's spans for an attribute that holds the request
-// ID, one attribute after the other, and stops at the first that finds something.
-func (f *finder) byAttribute(ctx context.Context, id string) []sources.TraceID {
-	step := f.begin("attributes", "searching the span attributes for it")
-	services, err := f.set.Traces.Services(ctx)
-	if err != nil {
-		f.found.missingError(sources.Jaeger, "span attributes were not searched", err)
-		step.failed("Jaeger gave no answer")
-		return nil
+func (f *finder) notInJaeger(id sources.TraceID, known string) {
+	if f.set.Traces == nil {
+		return
 	}
-	slices.Sort(services)
-	known := len(services)
-	services = services[:min(known, maxAsked)]
-	for _, attribute := range requestAttributes(id) {
-		var results = make([][]sources.Trace, len(services))
-		group, groupCtx := errgroup.WithContext(ctx)
-		for i, service := range services {
-			group.Go(func() error {
-				answer, err := f.set.Traces.Search(groupCtx, sources.TraceQuery{
-					Service: service, Window: f.attributeWindow(), Attributes: sources.Attributes{attribute}, Limit: maxTraces,
-				})
-				results[i] = answer.Traces
-				return err
-			})
-		}
-		if err := group.Wait(); err != nil {
-			f.found.missingError(sources.Jaeger, "span attributes were not searched", err)
-			step.failed("Jaeger gave no answer")
-			return nil
-		}
-		var ids []sources.TraceID
-		for _, trace := range slices.Concat(results...) {
-			if !slices.Contains(ids, trace.ID) {
-				ids = append(ids, trace.ID)
-			}
-		}
-		if len(ids) > 0 {
-			step.ended(fmt.Sprintf("%s holds it", attribute.Key))
-			return ids
-		}
-	}
-	if len(services) < known {
-		f.found.missing(Missing{
-			Backend: sources.Jaeger, Kind: MissingTruncated,
-			Reason: fmt.Sprintf("the spans of %d of %d services were searched", len(services), known),
-			Hint:   "find the request's trace ID in the logs, and ask for that",
-		})
-	}
-	step.ended("no span attribute holds it")
-	return nil
+	f.found.missing(Missing{
+		Backend: sources.Jaeger, Kind: MissingNoData,
+		Reason: fmt.Sprintf("%s trace %s, which Jaeger does not have", known, id),
+		Hint:   "it was not sampled, has expired, or is still arriving",
+	})
 }
 
-// attributeWindow is the widest that is looked in, as traces are kept for days.
-func (f *finder) attributeWindow() sources.Window {
-	w := f.lookup.Window
-	if widest := widenings[len(widenings)-1]; !f.lookup.Fixed && w.Duration() < widest {
-		w.From = w.To.Add(-widest)
-	}
-	return w
-}
+const (
+	// leastID is how long a request ID must be to be followed from one trace to others: an
+	// ID of fewer than eight characters is a count, and each process has its own.
+	leastID = 8
+	// maxFollowed bounds the request IDs that are followed from a trace. One request has one,
+	// or two where a proxy adds its own.
+	maxFollowed = 2
+	// retriedWithin is how far from a trace others of the same request ID are looked for in
+	// span attributes. A client that gets no answer gives up within minutes; work that is put
+	// off for longer is tied by links.
+	retriedWithin = 15 * time.Minute
+)
 
-// requestAttributes are the attributes to search for, each as it may be stored: the
-// headers of OpenTelemetry's conventions are lists, which Jaeger keeps as JSON text.
-func requestAttributes(id string) sources.Attributes {
-	var all sources.Attributes
-	for _, name := range ident.RequestAttributes {
-		all = append(all, sources.Attribute{Key: name, Value: id})
-		if strings.HasPrefix(name, "http.request.header.") {
-			list, err := json.Marshal([]string{id})
-			if err == nil {
-				all = append(all, sources.Attribute{Key: name, Value: string(list)})
+// follow goes on from the traces that were found: to those that their spans link to, and to
+// what carries the same request ID.
+func (f *finder) follow(ctx context.Context) {
+	if f.found.Trace == nil {
+		return
+	}
+	for _, link := range f.links() {
+		f.byTraceIDs(ctx, []sources.TraceID{link.to.TraceID}, tie{from: "span", join: ByLink, id: string(link.to.TraceID), span: link.from})
+	}
+	for _, carried := range f.carried() {
+		if ctx.Err() != nil {
+			return
+		}
+		f.searched[carried.id] = true
+		if f.set.Logs != nil {
+			// Its records stand near those of the trace; what was tried again or put off is
+			// found by the spans that carry it.
+			s := requestSearch(carried.id)
+			found, ok := f.search(ctx, s, f.found.Window.Pad(recordSlack))
+			if ok {
+				f.keepRecords(found, nil, s)
 			}
 		}
+		by := tie{from: "request", join: ByRequestID, id: carried.id}
+		ids := f.tracesOfRecords()
+		if len(carried.services) > 0 && f.set.Traces != nil {
+			attribute := sources.Attributes{{Key: carried.key, Value: carried.value}}
+			window := f.found.Window.Pad(retriedWithin)
+			if more, err := f.searchAttribute(ctx, carried.services, attribute, window); err == nil {
+				ids = append(ids, more...)
+			} else {
+				f.found.missingError(sources.Jaeger, "other traces of the same request ID were not looked for", err)
+			}
+		}
+		f.byTraceIDs(ctx, eachOnce(ids), by)
+	}
+}
+
+func eachOnce(ids []sources.TraceID) []sources.TraceID {
+	var all []sources.TraceID
+	for _, id := range ids {
+		if !slices.Contains(all, id) {
+			all = append(all, id)
+		}
+	}
+	return all
+}
+
+// linked is a span of a trace that was found, and what it links to.
+type linked struct {
+	from sources.SpanID
+	to   Link
+}
+
+// links are those to other traces that were not asked for, each trace once.
+func (f *finder) links() []linked {
+	var all []linked
+	seen := map[sources.TraceID]bool{}
+	for _, t := range f.found.traces() {
+		for i := range t.Spans {
+			for _, link := range t.Spans[i].Links {
+				if link.TraceID != t.ID && !f.asked[link.TraceID] && !seen[link.TraceID] {
+					seen[link.TraceID] = true
+					all = append(all, linked{from: t.Spans[i].ID, to: link})
+				}
+			}
+		}
+	}
+	return all
+}
+
+// carriedID is a request ID that a trace or its records carry.
+type carriedID struct {
+	id         string
+	key, value string   // the attribute that holds it, as it is stored
+	services   []string // whose spans carry it so, in order of name; none where records alone do
+}
+
+// carried are the request IDs of the first trace, which were not looked for: those of most
+// spans first, then those of its records alone.
+func (f *finder) carried() []carriedID {
+	type place struct{ id, key, value string }
+	counts := map[place]int{}
+	services := map[place][]string{}
+	var order []place
+	for i := range f.found.Trace.Spans {
+		s := &f.found.Trace.Spans[i]
+		for _, key := range ident.RequestAttributes {
+			value := s.Attributes.Get(key)
+			for _, id := range valuesOf(value) {
+				p := place{id, key, value}
+				if counts[p]++; counts[p] == 1 {
+					order = append(order, p)
+				}
+				if !slices.Contains(services[p], s.Service) {
+					services[p] = append(services[p], s.Service)
+				}
+			}
+		}
+	}
+	for _, r := range f.found.Records {
+		if id := recordField(sources.Record{Stream: r.Labels, Metadata: r.Metadata, Line: r.Line}, ident.RequestFields); id != "" && r.TraceID == f.found.Trace.ID {
+			p := place{id: id}
+			if counts[p]++; counts[p] == 1 {
+				order = append(order, p)
+			}
+		}
+	}
+	// The ones in attributes came first; within each, those that are carried most.
+	slices.SortStableFunc(order, func(a, b place) int {
+		if (a.key == "") != (b.key == "") {
+			return len(b.key) - len(a.key)
+		}
+		return counts[b] - counts[a]
+	})
+	var all []carriedID
+	known := map[string]bool{}
+	for _, p := range order {
+		if known[p.id] || f.searched[p.id] || len(p.id) < leastID || len(all) == maxFollowed {
+			continue
+		}
+		known[p.id] = true
+		slices.Sort(services[p])
+		all = append(all, carriedID{id: p.id, key: p.key, value: p.value, services: services[p]})
 	}
 	return all
 }

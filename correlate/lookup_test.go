@@ -17,7 +17,7 @@ var lastHalfHour = window
 
 func lookupOf(t *testing.T, text string) correlate.Lookup {
 	t.Helper()
-	id, err := ident.Parse(text)
+	id, err := ident.Read(text)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -201,6 +201,43 @@ func TestFindByRequestIDInTheLogs(t *testing.T) {
 	}
 	if c.Trace == nil || c.Trace.ID != first || len(c.Records) != 7 {
 		t.Errorf("trace %+v, %d records", c.Trace, len(c.Records))
+	}
+}
+
+// A UUID has the digits of a trace ID, and its records lead to the trace all the same.
+func TestFindByUUID(t *testing.T) {
+	s := slowBank(t)
+	const id = "7f3c1d2e-9a44-4f0b-8f57-2f1e0c9b8a76"
+	trace := traceID(40)
+	s.logs.stored = append(s.logs.stored, record("gateway", minuteOf(40), fmt.Sprintf(`{"requestId":%q,"traceId":%q}`, id, trace), nil))
+	c := s.find(lookupOf(t, id))
+	if c.Trace == nil || c.Trace.ID != trace || len(c.Records) != 3 {
+		t.Fatalf("trace %+v, records %+v", c.Trace, c.Records)
+	}
+	if h := hop(c, "records"); h == nil || h.Join != correlate.ByRequestID || h.ID != id {
+		t.Errorf("the hop to the records is %+v", h)
+	}
+	// It may be a trace ID that somebody wrote with dashes.
+	dashed := string(trace[:8] + "-" + trace[8:12] + "-" + trace[12:16] + "-" + trace[16:20] + "-" + trace[20:])
+	s.logs.stored = nil
+	if c := s.find(lookupOf(t, dashed)); c.Trace == nil || c.Trace.ID != trace {
+		t.Errorf("trace %+v", c.Trace)
+	}
+}
+
+// Programs write trace IDs in more notations than the one that Jaeger knows.
+func TestFindReadsTraceIDsOfRecordsInAnyNotation(t *testing.T) {
+	s := slowBank(t)
+	trace := traceID(40)
+	for _, line := range []string{
+		fmt.Sprintf(`{"requestId":"req-1","logging.googleapis.com/trace":"projects/shop/traces/%s"}`, trace),
+		fmt.Sprintf(`{"requestId":"req-1","traceparent":"00-%s-00f067aa0ba902b7-01"}`, trace),
+		fmt.Sprintf(`request_id=req-1 mdc.traceId=%s`, trace),
+	} {
+		s.logs.stored = []sources.Record{record("gateway", minuteOf(40), line, nil)}
+		if c := s.find(lookupOf(t, "req-1")); c.Trace == nil || c.Trace.ID != trace {
+			t.Errorf("%s: trace %+v", line, c.Trace)
+		}
 	}
 }
 

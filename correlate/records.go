@@ -1,14 +1,11 @@
 package correlate
 
 import (
-	"cmp"
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
-
-	"golang.org/x/sync/errgroup"
+	"unicode/utf8"
 
 	"obs/correlate/ident"
 	"obs/sources"
@@ -16,193 +13,6 @@ import (
 
 // logServiceLabels are the stream labels that may name a service, the surest first.
 var logServiceLabels = []string{"service_name", "service", "app", "container", "job"}
-
-// search is how records of one request are asked for.
-type search struct {
-	field   []sources.Matcher // one of these fields says so
-	pattern string            // or the line matches
-	text    string            // or the line contains
-	// holds checks a record that was found by its line.
-	holds func(sources.Record) bool
-}
-
-func traceSearch(id sources.TraceID) search {
-	s := search{
-		pattern: ident.TracePattern(id),
-		holds:   func(r sources.Record) bool { return ident.Mentions(r.Line, id) },
-	}
-	// Equality, and not a pattern, is what Loki can look up without reading every record.
-	notations := []string{string(id)}
-	short := id.Short()
-	if padded, ok := sources.ParseSpanID(short); ok {
-		notations = append(notations, string(padded)) // a 64-bit ID is logged with 16 digits
-	}
-	if !slices.Contains(notations, short) {
-		notations = append(notations, short) // and any by some tools without its leading zeros
-	}
-	for _, name := range ident.TraceFields {
-		for _, notation := range notations {
-			s.field = append(s.field, sources.Matcher{Name: name, Op: sources.Equal, Value: notation})
-		}
-	}
-	return s
-}
-
-func requestSearch(id string) search {
-	s := search{
-		text:  id,
-		holds: func(r sources.Record) bool { return containsWord(r.Line, id) },
-	}
-	for _, name := range ident.RequestFields {
-		s.field = append(s.field, sources.Matcher{Name: name, Op: sources.Equal, Value: id})
-	}
-	return s
-}
-
-// containsWord reports whether id stands in the line and is not part of a longer word.
-func containsWord(line, id string) bool {
-	for at := 0; ; {
-		i := strings.Index(line[at:], id)
-		if i < 0 {
-			return false
-		}
-		start, end := at+i, at+i+len(id)
-		at = start + 1
-		if (start == 0 || !isWord(line[start-1])) && (end == len(line) || !isWord(line[end])) {
-			return true
-		}
-	}
-}
-
-func isWord(b byte) bool {
-	return b == '_' || b == '-' || (b >= '0' && b <= '9') || (b >= 'a' && b <= 'z') || (b >= 'A' && b <= 'Z')
-}
-
-// foundRecords is what a search for records brought.
-type foundRecords struct {
-	records   []sources.Record
-	evidence  []Evidence // the queries that brought records; all of them when none did
-	truncated bool
-}
-
-// findRecords asks for all records of one request in a window, wherever a record may
-// carry the ID: in structured metadata or a label, or anywhere in its line. It asks
-// all streams, since a request leaves lines where nobody expects them.
-func findRecords(ctx context.Context, logs sources.Logs, s search, window sources.Window, limit int) (foundRecords, error) {
-	streams, err := logs.Streams(ctx, "", window)
-	if err != nil {
-		return foundRecords{}, err
-	}
-	type part struct {
-		query  string
-		answer sources.RecordAnswer
-	}
-	var parts []*part
-	for _, selector := range covering(streams) {
-		parts = append(parts,
-			&part{query: sources.LogQuery{Selector: selector, AnyField: s.field}.String()},
-			&part{query: lineQuery(selector, s)},
-		)
-	}
-	group, ctx := errgroup.WithContext(ctx)
-	for _, p := range parts {
-		group.Go(func() (err error) {
-			p.answer, err = logs.Records(ctx, p.query, window, limit, true)
-			return err
-		})
-	}
-	if err := group.Wait(); err != nil {
-		return foundRecords{}, err
-	}
-	var found foundRecords
-	seen := map[string]bool{}
-	for i, p := range parts {
-		byLine := i%2 == 1
-		fresh := 0
-		for _, r := range p.answer.Records {
-			key := recordKey(r)
-			if seen[key] || (byLine && !s.holds(r)) {
-				continue
-			}
-			seen[key] = true
-			fresh++
-			found.records = append(found.records, r)
-		}
-		found.truncated = found.truncated || p.answer.Truncated
-		if fresh > 0 {
-			found.evidence = append(found.evidence, logEvidence(logs, p.query, window))
-		}
-	}
-	if len(found.evidence) == 0 {
-		for _, p := range parts {
-			found.evidence = append(found.evidence, logEvidence(logs, p.query, window))
-		}
-	}
-	slices.SortStableFunc(found.records, func(a, b sources.Record) int { return a.Time.Compare(b.Time) })
-	if len(found.records) > limit {
-		found.records, found.truncated = found.records[:limit], true
-	}
-	return found, nil
-}
-
-func logEvidence(logs sources.Logs, query string, window sources.Window) Evidence {
-	return Evidence{Backend: sources.Loki, Query: query, Window: window, URL: logs.Link(query, window)}
-}
-
-func lineQuery(selector sources.Selector, s search) string {
-	q := sources.LogQuery{Selector: selector, LineRegexp: s.pattern}
-	if s.text != "" {
-		q.Contains = []string{s.text}
-	}
-	return q.String()
-}
-
-// recordKey tells records apart as Loki does: by stream, time and line.
-func recordKey(r sources.Record) string {
-	return r.Time.Format("20060102150405.000000000") + r.Stream.String() + r.Line
-}
-
-// covering returns selectors that together select every stream, and none twice: LogQL
-// wants a label that is not empty, and no single label need be on all streams.
-func covering(streams []sources.Labels) []sources.Selector {
-	var selectors []sources.Selector
-	var used []string
-	left := streams
-	for len(left) > 0 {
-		counts := map[string]int{}
-		for _, labels := range left {
-			for name, value := range labels {
-				if value != "" {
-					counts[name]++
-				}
-			}
-		}
-		best := ""
-		for _, name := range slices.Sorted(maps.Keys(counts)) {
-			if best == "" || cmp.Or(cmp.Compare(counts[name], counts[best]), cmp.Compare(labelRank(best), labelRank(name))) > 0 {
-				best = name
-			}
-		}
-		if best == "" {
-			break // streams without any label cannot be selected, and Loki has none
-		}
-		selector := sources.Selector{sources.NotEmpty(best)}
-		for _, name := range used {
-			selector = append(selector, sources.Matcher{Name: name, Op: sources.Equal, Value: ""})
-		}
-		selectors = append(selectors, selector)
-		used = append(used, best)
-		left = slices.DeleteFunc(slices.Clone(left), func(l sources.Labels) bool { return l[best] != "" })
-	}
-	return selectors
-}
-
-func labelRank(name string) int {
-	if i := slices.Index(logServiceLabels, name); i >= 0 {
-		return i
-	}
-	return len(logServiceLabels)
-}
 
 // toRecords brings the log records of the trace; where logs carry no ID, or no trace
 // was found, the errors of the same service and time, as a weak join.
@@ -286,11 +96,44 @@ func fromRecords(records []sources.Record, trace *Trace) []Record {
 		if trace != nil && all[i].TraceID == "" {
 			all[i].TraceID = trace.ID // a record that only mentions the trace keeps its own
 		}
+		if all[i].SpanID == "" && all[i].TraceID == traceID(trace) {
+			all[i].SpanID = mentioned(r.Line, spans)
+		}
 		if spans[all[i].SpanID] {
 			all[i].Join = BySpanID
 		}
 	}
 	return all
+}
+
+func traceID(t *Trace) sources.TraceID {
+	if t == nil {
+		return ""
+	}
+	return t.ID
+}
+
+// mentioned is the first of the spans whose ID stands in the line at full width, as some
+// loggers write it without a name.
+func mentioned(line string, spans map[sources.SpanID]bool) sources.SpanID {
+	if len(spans) == 0 {
+		return ""
+	}
+	for word := range strings.FieldsFuncSeq(line, func(r rune) bool { return r >= utf8.RuneSelf || !isHexDigit(byte(r)) }) {
+		if len(word) == spanDigits {
+			if id := sources.SpanID(strings.ToLower(word)); spans[id] {
+				return id
+			}
+		}
+	}
+	return ""
+}
+
+// spanDigits is how long a span ID is.
+const spanDigits = 16
+
+func isHexDigit(b byte) bool {
+	return (b >= '0' && b <= '9') || (b >= 'a' && b <= 'f') || (b >= 'A' && b <= 'F')
 }
 
 func describeRecord(r sources.Record) Record {
@@ -299,7 +142,7 @@ func describeRecord(r sources.Record) Record {
 		Severity: strings.ToLower(recordField(r, ident.SeverityFields)),
 	}
 	kept.Service, _ = r.Stream.First(logServiceLabels...)
-	if id, ok := sources.ParseTraceID(recordField(r, ident.TraceFields)); ok {
+	if id, ok := ident.ParseTrace(recordField(r, ident.TraceFields)); ok {
 		kept.TraceID = id
 	}
 	if id, ok := sources.ParseSpanID(recordField(r, ident.SpanFields)); ok {

@@ -128,12 +128,12 @@ func (o *logsOptions) question(query string) (correlate.LogQuestion, error) {
 		return q, usage(fmt.Errorf("%d of a query, --trace and --service are given", named), "give exactly one of them, as in obs logs --service checkout")
 	}
 	if o.trace != "" {
-		id, err := ident.Parse(o.trace)
+		id, err := ident.Read(o.trace)
 		if err == nil && id.Trace == "" {
-			err = fmt.Errorf("%q is no trace ID", o.trace)
+			err = fmt.Errorf("no trace ID, but %s", id.Reading)
 		}
 		if err != nil {
-			return q, usage(fmt.Errorf("--trace: %w", err), "give up to 32 hexadecimal digits, or a traceparent; obs trace takes request IDs too")
+			return q, usage(fmt.Errorf("--trace: %w", err), "give up to 32 hexadecimal digits, or a tracing header; obs trace takes request IDs too")
 		}
 		q.Trace = id.Trace
 	}

@@ -35,6 +35,7 @@ const (
 
 // world is what the program touches outside itself, so that a test can bring its own.
 type world struct {
+	in       io.Reader
 	out, err io.Writer
 	terminal bool // out is one, and so is the input
 	getenv   func(string) string
@@ -43,7 +44,7 @@ type world struct {
 
 func system() world {
 	return world{
-		out: os.Stdout, err: os.Stderr,
+		in: os.Stdin, out: os.Stdout, err: os.Stderr,
 		terminal: term.IsTerminal(os.Stdout.Fd()) && term.IsTerminal(os.Stdin.Fd()),
 		getenv:   os.Getenv, now: time.Now,
 	}

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -19,16 +21,26 @@ type traceOptions struct {
 func newTrace(w world) *cobra.Command {
 	o := &traceOptions{}
 	cmd := &cobra.Command{
-		Use:   "trace ID",
+		Use:   "trace ANYTHING",
 		Short: "Show one request: every span, and every log record beneath its span",
-		Long: `trace takes a trace ID, in any case and with leading zeros lost or not, a traceparent
-header, or a request ID that only the logs or the span attributes know, and shows the whole
-request: the waterfall with self time and critical path, and its log records.
+		Long: `trace takes whatever names a request, and shows the whole request: the waterfall with self
+time and critical path, and its log records. It reads
+
+  a trace ID           in hexadecimal, decimal or base64, with leading zeros lost or not
+  a request ID         of any shape, which only the logs or the span attributes may know
+  a tracing header     traceparent, b3, uber-trace-id, x-amzn-trace-id, x-cloud-trace-context,
+                       x-datadog-trace-id
+  a link               to a trace in Jaeger, Grafana's Explore or Tempo
+  a log line           that holds one of them, and the output of curl -v or -i
+
+With - it reads standard input. It says what it took the text for.
 
 A trace that Jaeger has tells its own time. Otherwise the last 30 minutes are searched, then
 6 hours, a day and a week; with --since or --from only that window is.`,
 		Example: `  obs trace 4bf92f3577b34da6a3ce929d0e0e4736
   obs trace req_a1b2c3d4 --since 2h
+  obs trace 'traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
+  curl -si https://shop.example/pay | obs trace -
   obs trace 4bf92f3577b34da6a3ce929d0e0e4736 -o json`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -44,9 +56,16 @@ func runTrace(ctx context.Context, o *traceOptions, text string, w world) error 
 	if err := o.check(w); err != nil {
 		return err
 	}
-	id, err := ident.Parse(text)
+	if text == "-" {
+		pasted, err := io.ReadAll(io.LimitReader(w.in, ident.MaxText+1))
+		if err != nil {
+			return fmt.Errorf("reading standard input: %w", err)
+		}
+		text = string(pasted)
+	}
+	id, err := ident.Read(text)
 	if err != nil {
-		return usage(err, "give a trace ID (up to 32 hexadecimal digits), a traceparent, or a request ID")
+		return usage(err, ident.Accepted)
 	}
 	window, err := o.window(w.now())
 	if err != nil {
@@ -60,7 +79,7 @@ func runTrace(ctx context.Context, o *traceOptions, text string, w world) error 
 	if set.Traces == nil && set.Logs == nil {
 		return usage(errNoRequestBackend, "set JAEGER_URL or LOKI_URL, or give --jaeger-url or --loki-url")
 	}
-	lookup := correlate.Lookup{ID: id, Text: text, Window: window, Fixed: o.given()}
+	lookup := correlate.Lookup{ID: id, Text: id.Text, Window: window, Fixed: o.given()}
 	question := correlate.Question{Window: window, Baseline: sources.Window{From: window.From.Add(-window.Duration()), To: window.From}}
 	found, err := o.present(ctx, w, task{
 		name: "trace", trace: true, open: opened(correlate.NewExplorer(set, question)),

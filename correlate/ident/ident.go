@@ -7,167 +7,233 @@ package ident
 import (
 	"errors"
 	"fmt"
-	"regexp"
+	"slices"
 	"strings"
-	"unicode"
-
-	"github.com/tidwall/gjson"
+	"time"
 
 	"obs/sources"
 )
 
-// maxLength bounds what is taken for an ID. The longest in use are some 70 characters.
-const maxLength = 256
+const (
+	// MaxText bounds the text that is read, in bytes: Loki's default limit on one line.
+	MaxText = 256 << 10
+	// maxLength bounds what is taken for one ID. The longest in use, an AWS extended
+	// request ID, has 76 characters.
+	maxLength = 256
+	// maxCandidates bounds what one text is taken for: each may cost a search.
+	maxCandidates = 8
+)
 
-// Errors of Parse.
+// Accepted says what Read takes, for the hint beside its errors.
+const Accepted = "give a trace ID (up to 32 hexadecimal digits), a request ID, a tracing header such as traceparent, " +
+	"b3 or uber-trace-id, a link to a trace in Jaeger or Grafana, or a log line or curl output that holds one of them"
+
+// Errors of Read. Their texts never repeat what was given, which may hold credentials.
 var (
 	ErrEmpty = errors.New("no ID was given")
 	ErrNotID = errors.New("not an ID")
 )
 
-// ID is what a text was taken for. A text may be read in two ways, and both are tried.
-type ID struct {
-	// Trace is set where the text can be a trace ID.
+// Kind is what an ID names.
+type Kind string
+
+// The kinds of IDs.
+const (
+	Trace   Kind = "trace"
+	Request Kind = "request"
+	Span    Kind = "span"
+)
+
+// Sampling is what an ID's surroundings say of its trace: one that was not sampled is
+// stored nowhere.
+type Sampling string
+
+// What is known of the sampling; Unsaid where nothing tells it.
+const (
+	Unsaid     Sampling = ""
+	Sampled    Sampling = "sampled"
+	NotSampled Sampling = "not sampled"
+)
+
+// Candidate is one ID that a text may mean.
+type Candidate struct {
+	Kind Kind
+	// Trace is set where Kind is Trace.
 	Trace sources.TraceID
-	// Request is the text as a request ID; set unless it can only be a trace ID.
+	// Span is the ID itself where Kind is Span; of a trace, the span that the text names.
+	Span sources.SpanID
+	// Request is set where Kind is Request. It stands in the text just so.
+	Request string
+	// Sampled is what the text says of the trace.
+	Sampled Sampling
+	// When is the time that the ID carries in itself, or else its log line's; zero when
+	// neither tells it.
+	When time.Time
+	// Field is the name that the ID stood under; empty for one that stood alone.
+	Field string
+	// Reading says all this in words. It is printable.
+	Reading string
+
+	form string // the notation, in words
+	made bool   // When is the ID's own
+}
+
+// ID is what a text was taken for.
+type ID struct {
+	// Trace is the likeliest trace ID; empty where the text has none.
+	Trace sources.TraceID
+	// Request is the likeliest request ID; empty where the text has none.
 	Request string
 	// Reading says in words what the text was taken for.
 	Reading string
+	// Text is the text where it is a single word, and else the ID that was found in it:
+	// a transcript or a link may hold credentials, and is not to be shown again.
+	Text string
+	// Candidates are all IDs that the text may mean, likeliest first; at least one.
+	Candidates []Candidate
 }
 
-// traceparent is the header of W3C Trace Context, version 00.
-var traceparent = regexp.MustCompile(`^[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}$`)
-
-// Parse reads what a person gave. Up to 32 hexadecimal digits, in any case and with
-// leading zeros lost, may be a trace ID; anything else of one word is a request ID.
-func Parse(text string) (ID, error) {
-	text = strings.Trim(strings.TrimSpace(text), `"'`)
-	switch {
-	case text == "":
+// Read finds the IDs in whatever a person pasted: an ID in any notation, a tracing
+// header, a link, log lines, or the output of curl. Where a text has several, a field
+// that names a trace ID wins, then a propagation header, then a field that names a
+// request ID, then what only looks like an ID; IDs of something else (a parent, a
+// session, an order) count where there is nothing better.
+func Read(text string) (ID, error) {
+	if len(text) > MaxText {
+		return ID{}, fmt.Errorf("%w: the text has more than %d KB", ErrNotID, MaxText>>10)
+	}
+	text = strip(clean(text))
+	if text == "" {
 		return ID{}, ErrEmpty
-	case len(text) > maxLength:
-		return ID{}, fmt.Errorf("%w: it is %d characters long, and no ID is longer than %d", ErrNotID, len(text), maxLength)
-	case strings.IndexFunc(text, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }) >= 0:
-		return ID{}, fmt.Errorf("%w: an ID is one word", ErrNotID)
 	}
-	if m := traceparent.FindStringSubmatch(strings.ToLower(text)); m != nil {
-		if id, ok := sources.ParseTraceID(m[1]); ok {
-			return ID{Trace: id, Reading: "a traceparent header of trace " + string(id)}, nil
+	r := &reader{text: text}
+	if !strings.ContainsAny(text, " \n") {
+		r.word(text)
+	} else {
+		r.lines(text)
+	}
+	candidates := r.candidates()
+	if len(candidates) == 0 {
+		return ID{}, fmt.Errorf("%w: %s", ErrNotID, r.why())
+	}
+	id := ID{Candidates: candidates, Reading: reading(candidates), Text: candidates[0].id()}
+	if r.plain {
+		id.Text = text
+	}
+	for _, c := range slices.Backward(candidates) {
+		switch c.Kind {
+		case Trace:
+			id.Trace = c.Trace
+		case Request:
+			id.Request = c.Request
 		}
-		return ID{}, fmt.Errorf("%w: a traceparent header with a trace ID of zeros", ErrNotID)
 	}
-	if id, ok := sources.ParseTraceID(text); ok {
-		// Fewer digits than half a trace ID are as likely an ID of another kind.
-		reading := "trace ID " + string(id)
-		if len(text) < 16 {
-			reading += ", or a request ID"
-		}
-		return ID{Trace: id, Request: text, Reading: reading}, nil
-	}
-	if strings.Trim(text, "0") == "" {
-		return ID{}, fmt.Errorf("%w: an ID of zeros names nothing", ErrNotID)
-	}
-	return ID{Request: text, Reading: "request ID " + text}, nil
+	return id, nil
 }
 
-// TraceFields, SpanFields, RequestFields and SeverityFields are the names under which
-// log records carry these, as the common loggers and agents write them. Loki turns dots
-// into underscores.
-var (
-	TraceFields    = []string{"trace_id", "traceID", "traceId", "TraceID", "TraceId", "traceid", "otelTraceID", "dd_trace_id"}
-	SpanFields     = []string{"span_id", "spanID", "spanId", "SpanID", "SpanId", "spanid", "otelSpanID", "dd_span_id"}
-	RequestFields  = []string{"request_id", "requestID", "requestId", "RequestID", "req_id", "reqId", "x_request_id", "correlation_id", "correlationId"}
-	SeverityFields = []string{"level", "severity", "severity_text", "lvl", "detected_level", "log_level"}
-)
-
-// RequestAttributes are the span attributes that hold request IDs.
-var RequestAttributes = []string{"request.id", "request_id", "http.request.header.x-request-id", "guid:x-request-id", "http.request_id"}
-
-// InLine finds the value of the first of the fields that a line carries: as a field of
-// a JSON object, or as name=value or name: value in text.
-func InLine(line string, fields []string) string {
-	if strings.HasPrefix(strings.TrimSpace(line), "{") && gjson.Valid(line) {
-		for _, field := range fields {
-			// A dot in a name is no path; two spellings differ by it.
-			for _, name := range []string{field, strings.ReplaceAll(field, "_", ".")} {
-				if v := gjson.Get(line, gjson.Escape(name)); v.Exists() && v.Type != gjson.Null {
-					return v.String()
-				}
-			}
+// word reads a text of one word: what has a notation of its own first, since almost
+// any word may be a request ID.
+func (r *reader) word(text string) {
+	c, isHeader := propagated(text)
+	switch {
+	case isHeader:
+		r.plain = true
+		r.add(ofHeader, c)
+		return
+	case broken(text) != "":
+		r.note(broken(text))
+		return
+	case isCredential(text):
+		r.note("it looks like a credential, and those are not looked up")
+		return
+	case isLink(text):
+		r.readLink(text)
+		r.end()
+		return
+	}
+	r.lines(text)
+	if best := r.best(); best <= ofRequestField || best == ofSpanField || r.noted() || isJSON(text) {
+		return
+	}
+	r.found = nil
+	switch {
+	case len(text) > maxLength:
+		r.note(fmt.Sprintf("it is longer than any ID (%d characters)", maxLength))
+	case strings.Trim(text, "0-") == "":
+		r.note("an ID of zeros names nothing")
+	default:
+		r.plain = true
+		for _, c := range shapes(text) {
+			r.add(ofShape, c)
 		}
+	}
+}
+
+// id is the ID as text.
+func (c *Candidate) id() string {
+	switch c.Kind {
+	case Trace:
+		return string(c.Trace)
+	case Span:
+		return string(c.Span)
+	}
+	return c.Request
+}
+
+// words are the candidate in words: its ID, and in parentheses where that comes from.
+func (c *Candidate) words() string {
+	var about []string
+	for _, part := range []string{c.form, spanWords(c), string(c.Sampled), madeWords(c)} {
+		if part != "" {
+			about = append(about, part)
+		}
+	}
+	if c.Field != "" {
+		about = append(about, "field "+sources.Shorten(sources.Printable(c.Field), 40))
+	}
+	text := string(c.Kind) + " ID " + sources.Printable(c.id())
+	if len(about) > 0 {
+		text += " (" + strings.Join(about, ", ") + ")"
+	}
+	return text
+}
+
+func spanWords(c *Candidate) string {
+	if c.Kind != Trace || c.Span == "" {
 		return ""
 	}
-	for _, field := range fields {
-		if v := textField(line, field); v != "" {
-			return v
+	return "span " + string(c.Span)
+}
+
+func madeWords(c *Candidate) string {
+	if !c.made {
+		return ""
+	}
+	return "made " + c.When.UTC().Format("2006-01-02 15:04:05") + " UTC"
+}
+
+// reading is the first candidate in words, and in short what else the text may be.
+func reading(candidates []Candidate) string {
+	const others = 3 // more would bury the first
+	text := candidates[0].Reading
+	for i, c := range candidates[1:] {
+		if i == others {
+			text += ", or something else"
+			break
+		}
+		if sameDigits(&c, &candidates[0]) {
+			text += ", or a " + string(c.Kind) + " ID"
+		} else {
+			text += ", or " + string(c.Kind) + " ID " + sources.Shorten(sources.Printable(c.id()), 64)
 		}
 	}
-	return ""
+	return text
 }
 
-// textField finds name=value, name="value" or name: value in a line of text.
-func textField(line, field string) string {
-	for rest := line; ; {
-		i := strings.Index(rest, field)
-		if i < 0 {
-			return ""
-		}
-		before, after := rest[:i], rest[i+len(field):]
-		rest = after
-		if before != "" && isWordByte(before[len(before)-1]) {
-			continue
-		}
-		after = strings.TrimPrefix(after, `"`)
-		if after == "" || (after[0] != '=' && after[0] != ':') {
-			continue
-		}
-		after = strings.TrimLeft(after[1:], " ")
-		if quoted, ok := strings.CutPrefix(after, `"`); ok {
-			value, _, _ := strings.Cut(quoted, `"`)
-			return value
-		}
-		end := strings.IndexAny(after, " \t,;|])}\"")
-		if end < 0 {
-			end = len(after)
-		}
-		return after[:end]
+// sameDigits reports whether two candidates are the same text, read in two ways.
+func sameDigits(a, b *Candidate) bool {
+	plain := func(c *Candidate) string {
+		return strings.TrimLeft(strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(c.id(), "0x"), "-", "")), "0")
 	}
+	return a.Kind != b.Kind && plain(a) == plain(b)
 }
-
-func isWordByte(b byte) bool {
-	return b == '_' || b == '.' || (b >= '0' && b <= '9') || (b >= 'a' && b <= 'z') || (b >= 'A' && b <= 'Z')
-}
-
-// TracePattern is a regular expression (RE2) that finds the trace ID in a line in any
-// of its notations: any case, leading zeros lost or not, dashed like a UUID.
-func TracePattern(id sources.TraceID) string {
-	full := string(id)
-	dashed := strings.Join([]string{full[:8], full[8:12], full[12:16], full[16:20], full[20:]}, "-")
-	return "(?i)(" + id.Short() + "|" + dashed + ")"
-}
-
-// Mentions reports whether the line carries exactly this trace ID, and not a longer one
-// of which it is a part.
-func Mentions(line string, id sources.TraceID) bool {
-	lower := strings.ToLower(line)
-	full := string(id)
-	if strings.Contains(lower, strings.Join([]string{full[:8], full[8:12], full[12:16], full[16:20], full[20:]}, "-")) {
-		return true
-	}
-	short := id.Short()
-	for at := 0; ; {
-		i := strings.Index(lower[at:], short)
-		if i < 0 {
-			return false
-		}
-		start, end := at+i, at+i+len(short)
-		at = start + 1
-		zeros := strings.TrimRight(lower[:start], "0")
-		if (end < len(lower) && isHex(lower[end])) || (zeros != "" && isHex(zeros[len(zeros)-1])) {
-			continue
-		}
-		return true
-	}
-}
-
-func isHex(b byte) bool { return (b >= '0' && b <= '9') || (b >= 'a' && b <= 'f') }

@@ -5,6 +5,10 @@ import "strings"
 // gap stands for what varies.
 const gap = "<*>"
 
+// Masked is a text with <*> for what varies in it, such as numbers and IDs: two texts that
+// say the same of different requests are equal by it.
+func Masked(text string) string { return string(mask(nil, normalize(text))) }
+
 // mask replaces what varies by itself with a gap: numbers with their units, dates,
 // times and durations, addresses, IDs, the queries of URLs, and quoted values. It is
 // one pass over a normalized text, and appends to dst.

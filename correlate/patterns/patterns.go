@@ -344,6 +344,20 @@ func headerWords(words []string) int {
 	return end
 }
 
+// Message is what a line says: its text without the date, the severity, the thread and the
+// like that stand before it.
+func Message(line string) string {
+	words := strings.Split(Read(line).Text, " ")
+	masked := make([]string, len(words))
+	for i, word := range words {
+		masked[i] = string(mask(nil, word))
+		if masked[i] == "" {
+			return strings.Join(words, " ") // nothing to tell a header by
+		}
+	}
+	return strings.Join(words[headerWords(masked):], " ")
+}
+
 // isHeader tells words that are a time and its zone, a number, a severity or in brackets.
 func isHeader(word string) bool {
 	return saysNothing(word) || isKlogDate(word) || word == "UTC" || word == "GMT" || wordSeverity(word) != Unstated || isDivider(word) ||

@@ -177,6 +177,8 @@ func markdownTriaged(p *page, c *correlate.Case) {
 // markdownFound draws all traces of a lookup with the records beneath their spans, and
 // the other records.
 func markdownFound(p *page, c *correlate.Case) {
+	markdownDrawn(p, "What failed", c, failed)
+	markdownDrawn(p, "What happened", c, story)
 	left := c.Records
 	for _, t := range tracesOf(c) {
 		p.line("## Trace")
@@ -193,6 +195,18 @@ func markdownFound(p *page, c *correlate.Case) {
 		title = "Records that name no span of these"
 	}
 	markdownRecords(p, title, left)
+	markdownDrawn(p, "Where the logs carry the trace ID", c, places)
+}
+
+// markdownDrawn is a part of the text as a block of its own, where the case has it.
+func markdownDrawn(p *page, title string, c *correlate.Case, draw func(*page, *correlate.Case)) {
+	drawn := &page{}
+	if draw(drawn, c); drawn.b.Len() == 0 {
+		return
+	}
+	p.line("## %s", title)
+	p.blank()
+	fenced(p, drawn)
 }
 
 func markdownRecords(p *page, title string, all []correlate.Record) {

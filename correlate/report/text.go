@@ -52,75 +52,6 @@ func triageText(p *page, c *correlate.Case) {
 	tail(p, c)
 }
 
-func lookupText(p *page, c *correlate.Case) {
-	p.line("%s: taken for %s", c.Asked, c.TakenFor)
-	p.line("  window    %s", c.Window.String())
-	p.blank()
-	switch {
-	case nothingFound(c) && len(c.Queries) == 0:
-		p.line("%s", nothingAsked)
-		p.blank()
-		tail(p, c)
-		return
-	case nothingFound(c) && !c.Answered():
-		p.line("%s", nothingWorked)
-		p.blank()
-		tail(p, c)
-		return
-	case nothingFound(c):
-		p.line("%s", nothingTitle)
-		shown, more := fruitless(c)
-		for _, q := range shown {
-			p.line("  %-10s %-8s %s   in %s", string(q.Backend), q.Status, q.Query, searched(&q))
-		}
-		if more > 0 {
-			p.line("  … and %d more questions, which -o json lists", more)
-		}
-		p.line("%s", nothingAdvice)
-		p.blank()
-		tail(p, c)
-		return
-	}
-	left := c.Records
-	for _, t := range tracesOf(c) {
-		var beneath map[sources.SpanID][]correlate.Record
-		beneath, left = bySpan(t, left)
-		traceHeader(p, t)
-		waterfall(p, t, beneath, nil)
-		p.blank()
-	}
-	if len(left) > 0 {
-		title := "RECORDS"
-		if c.Trace != nil {
-			title = "RECORDS that name no span of these"
-		}
-		p.line("%s", title)
-		for i := range left {
-			p.line("  %s", recordLine(&left[i]))
-		}
-		p.blank()
-	}
-	hops(p, c)
-	tail(p, c)
-}
-
-// bySpan parts the records into those beneath a span of the trace and the others.
-func bySpan(t *correlate.Trace, all []correlate.Record) (beneath map[sources.SpanID][]correlate.Record, left []correlate.Record) {
-	beneath = map[sources.SpanID][]correlate.Record{}
-	ids := map[sources.SpanID]bool{}
-	for i := range t.Spans {
-		ids[t.Spans[i].ID] = true
-	}
-	for _, r := range all {
-		if r.SpanID != "" && ids[r.SpanID] && (r.TraceID == "" || r.TraceID == t.ID) {
-			beneath[r.SpanID] = append(beneath[r.SpanID], r)
-		} else {
-			left = append(left, r)
-		}
-	}
-	return beneath, left
-}
-
 func refs(ids []string) string {
 	if len(ids) == 0 {
 		return ""
@@ -135,8 +66,10 @@ func refs(ids []string) string {
 const widestLabel = 24
 
 // indented writes text behind a label, wrapped at Width.
-func indented(p *page, label, text string) {
-	label = Fit(label, widestLabel)
+func indented(p *page, label, text string) { hanging(p, Fit(label, widestLabel), text) }
+
+// hanging writes text behind a label of any width below half of Width.
+func hanging(p *page, label, text string) {
 	margin := ansi.StringWidth(label)
 	for i, part := range wrap(sources.Printable(text), Width-margin) {
 		if i > 0 {

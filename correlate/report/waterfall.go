@@ -35,6 +35,12 @@ func traceHeader(p *page, t *correlate.Trace) {
 		more += fmt.Sprintf(", %d without their parent", t.OrphanCount)
 	}
 	p.line("TRACE %s  %s  %s  %s%s", string(t.ID), root, correlate.Seconds(t.DurationSeconds), counted(t.SpanCount, "span"), more)
+	if t.Related != nil {
+		indented(p, "  ↔ ", t.Related.Text)
+	}
+	for _, remark := range t.Remarks {
+		indented(p, "  ! ", remark)
+	}
 	p.line("  began %s   ━ critical path  ─ other time   ✖ failed  ? parent missing", t.Start.UTC().Format("2006-01-02 15:04:05.000 UTC"))
 }
 
@@ -114,7 +120,12 @@ func waterfall(p *page, t *correlate.Trace, beneath map[sources.SpanID][]correla
 func attributes(all sources.Attributes) string {
 	var b strings.Builder
 	for _, a := range all {
-		if a.Value != "" {
+		switch {
+		case a.Value == "":
+		case strings.Contains(a.Value, "\n"): // a stack trace: its first line says which
+			first, rest, _ := strings.Cut(strings.TrimSpace(a.Value), "\n")
+			fmt.Fprintf(&b, "  %s=%s … %d more lines", a.Key, sources.Shorten(first, 120), 1+strings.Count(rest, "\n"))
+		default:
 			fmt.Fprintf(&b, "  %s=%s", a.Key, sources.Shorten(a.Value, 120))
 		}
 	}

@@ -230,11 +230,34 @@ func (t *Tree) self(i int) time.Duration {
 
 // ErrorOrigin is the span where the failure began: the deepest failed span without a
 // failed child, the earliest to end among several on the deepest failing branch below
-// the main root. None when nothing failed.
+// the main root. Of attempts at one call the last counts, after which the caller gave up.
+// None when nothing failed.
 func (t *Tree) ErrorOrigin() int {
+	if origin := t.errorOrigin(t.superseded()); origin != None {
+		return origin
+	}
+	return t.errorOrigin(nil)
+}
+
+// superseded are the spans of calls that were tried again; nil when there are none.
+func (t *Tree) superseded() []bool {
+	attempts := t.Attempts()
+	if len(attempts) == 0 {
+		return nil
+	}
+	all := make([]bool, len(t.Nodes))
+	t.Walk(func(i int) bool {
+		p := t.Nodes[i].Parent
+		all[i] = attempts[i].Number < attempts[i].Of || (p != None && all[p])
+		return true
+	})
+	return all
+}
+
+func (t *Tree) errorOrigin(without []bool) int {
 	best := None
 	for i := range t.Nodes {
-		if !t.Span(i).Failed() || t.hasFailedChild(i) {
+		if !t.Span(i).Failed() || t.hasFailedChild(i) || (without != nil && without[i]) {
 			continue
 		}
 		if best == None || t.originBefore(i, best) {
