@@ -11,7 +11,7 @@ import (
 
 // escapes are the terminal's escape sequences (ECMA-48), as bytes and as loggers and
 // editors write them out.
-var escapes = regexp.MustCompile(`\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b\n]*(?:\x07|\x1b\\)|\x1b[@-Z\\-_]` +
+var escapes = regexp.MustCompile(`\x1b\[[\x30-\x3f]*[\x20-\x2f]*[\x40-\x7e]|\x1b\][^\x07\x1b\n]*(?:\x07|\x1b\\)|\x1b[\x40-\x5a\x5c-\x5f]` +
 	`|(?:\\u001[bB]|\\x1[bB]|\\033|\\e|\^\[)\[[0-9;]*m`)
 
 // clean takes out of a text what is no text: colours, invisible marks that come along

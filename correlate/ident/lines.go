@@ -30,7 +30,7 @@ func (r *reader) lines(text string) {
 	r.begin()
 	for text != "" {
 		line, rest, _ := strings.Cut(text, "\n")
-		if at := strings.IndexByte(line, '{'); at >= 0 && parses < maxParses && !isSecretLine(line) {
+		if at := strings.IndexByte(line, '{'); at >= 0 && parses < maxParses && lineRole(line) != secret {
 			parses++
 			if value, length := firstJSON(text[at:]); length > 0 {
 				if !headers {
@@ -42,8 +42,8 @@ func (r *reader) lines(text string) {
 				line = ""
 			}
 		}
-		if !headers && !isHeaderLine(line) {
-			r.end()
+		if kind := lineRole(line); !headers && (kind == unnamed || kind == messageName) {
+			r.end() // several headers that are known are of one request
 		}
 		r.line(line, headers)
 		text = rest
@@ -51,17 +51,13 @@ func (r *reader) lines(text string) {
 	r.end()
 }
 
-// isHeaderLine reports whether the line is a header that is known: several of them are
-// of one request.
-func isHeaderLine(line string) bool {
+// lineRole is the role of the header that the line is; unnamed where it is none.
+func lineRole(line string) role {
 	m := headerLine.FindStringSubmatch(strings.TrimSpace(line))
-	return m != nil && roleOf(m[1]) != unnamed && roleOf(m[1]) != messageName
-}
-
-// isSecretLine reports whether the line is a header with a credential.
-func isSecretLine(line string) bool {
-	m := headerLine.FindStringSubmatch(line)
-	return m != nil && roleOf(m[1]) == secret
+	if m == nil {
+		return unnamed
+	}
+	return roleOf(m[1])
 }
 
 // firstJSON is the object that the text begins with, and its length in bytes; 0 where
@@ -228,15 +224,11 @@ func (r *reader) pair(line string, at, end int) int {
 		r.add(ofHeader, c)
 		return end
 	}
-	name, from := word, end
+	name, from := word, end+len(line[end:])-len(strings.TrimLeft(line[end:], "\\\"' \t"))+1
 	if cut := separator(word); cut > 0 {
 		name, from = word[:cut], at+cut+1
-	} else {
-		next := end + len(line[end:]) - len(strings.TrimLeft(line[end:], "\\\"' \t"))
-		if next >= len(line) || (line[next] != '=' && line[next] != ':') {
-			return r.bare(line, at, end)
-		}
-		from = next + 1
+	} else if from > len(line) || (line[from-1] != '=' && line[from-1] != ':') {
+		return r.bare(line, at, end)
 	}
 	kind := roleOf(name)
 	if kind == secret {

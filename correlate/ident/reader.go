@@ -234,20 +234,7 @@ func (r *reader) traceField(name, value string) bool {
 }
 
 func (r *reader) spanField(name, value string) {
-	var id sources.SpanID
-	ok := false
-	if isDecimal(name) && strings.Trim(value, "0123456789") == "" {
-		var c Candidate
-		c, ok = decimal(value, "")
-		if ok {
-			id = sources.SpanID(c.Trace[16:])
-		}
-	} else if id, ok = sources.ParseSpanID(strings.TrimPrefix(value, "0x")); !ok {
-		if digits, isEncoded := encoded(value); isEncoded {
-			id, ok = sources.ParseSpanID(digits)
-		}
-	}
-	if ok && r.scope.span == "" {
+	if id, ok := spanValue(value, isDecimal(name)); ok && r.scope.span == "" {
 		r.scope.span, r.scope.field = id, name
 	}
 }

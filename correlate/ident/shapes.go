@@ -39,7 +39,10 @@ func (c *Candidate) setMade(t time.Time) {
 // request ID.
 func shapes(text string) []Candidate {
 	request := Candidate{Kind: Request, Request: text}
-	if m := hexDigits.FindStringSubmatch(text); m != nil && len(m[2]) <= 32 {
+	if m := hexDigits.FindStringSubmatch(text); m != nil {
+		if len(m[2]) > 32 {
+			return []Candidate{request}
+		}
 		return hexShapes(text, m[1] != "", m[2])
 	}
 	if m := uuid.FindStringSubmatch(text); m != nil {
@@ -109,7 +112,7 @@ func hexShapes(text string, prefixed bool, digits string) []Candidate {
 
 // uuidTime is the time in a UUID of version 1, 6 or 7 (RFC 9562); zero for others.
 func uuidTime(m []string) time.Time {
-	digits := ""
+	var digits string
 	switch m[3][0] {
 	case '1':
 		digits = m[3][1:] + m[2] + m[1]
@@ -262,6 +265,21 @@ func traceValue(value string, asDecimal bool) (Candidate, bool) {
 		return traced(digits, "", "", "base64")
 	}
 	return Candidate{}, false
+}
+
+// spanValue reads the value of a field that names a span ID, in any notation.
+func spanValue(value string, asDecimal bool) (sources.SpanID, bool) {
+	if asDecimal && strings.Trim(value, "0123456789") == "" {
+		c, ok := decimal(value, "")
+		if !ok {
+			return "", false
+		}
+		return sources.SpanID(c.Trace[16:]), true
+	}
+	if digits, ok := encoded(value); ok {
+		value = digits
+	}
+	return sources.ParseSpanID(strings.TrimPrefix(value, "0x"))
 }
 
 // ParseTrace reads a trace ID in any notation in which log records carry it: see
