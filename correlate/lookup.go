@@ -35,6 +35,9 @@ type Lookup struct {
 	Window sources.Window
 	// Fixed keeps the window from being widened when nothing is found.
 	Fixed bool
+	// Compare compares the trace with normal ones of the same root, With with one other.
+	Compare bool
+	With    sources.TraceID
 }
 
 // finder is one lookup under way.
@@ -66,6 +69,7 @@ func Find(ctx context.Context, set sources.Set, lookup Lookup, observe Observer)
 	if lookup.ID.Request != "" && f.found.Trace == nil && len(f.found.Records) == 0 {
 		f.byRequestID(ctx, lookup.ID.Request)
 	}
+	f.compare(ctx)
 	if err := ctx.Err(); err != nil {
 		f.found.interrupted(err)
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -14,34 +13,46 @@ import (
 type traceOptions struct {
 	common
 	windowFlags
+	compare bool
 }
 
 func newTrace(w world) *cobra.Command {
 	o := &traceOptions{}
 	cmd := &cobra.Command{
-		Use:   "trace ID",
+		Use:   "trace ID [OTHER]",
 		Short: "Show one request: every span, and every log record beneath its span",
 		Long: `trace takes a trace ID, in any case and with leading zeros lost or not, a traceparent
 header, or a request ID that only the logs or the span attributes know, and shows the whole
 request: the waterfall with self time and critical path, and its log records.
 
 A trace that Jaeger has tells its own time. Otherwise the last 30 minutes are searched, then
-6 hours, a day and a week; with --since or --from only that window is.`,
+6 hours, a day and a week; with --since or --from only that window is.
+
+With --compare it also says what the request does otherwise than normal ones of the same
+kind: what is slower, missing, repeated, new or failing. Two traces are compared with each
+other.`,
 		Example: `  obs trace 4bf92f3577b34da6a3ce929d0e0e4736
   obs trace req_a1b2c3d4 --since 2h
+  obs trace 4bf92f3577b34da6a3ce929d0e0e4736 --compare
+  obs trace 4bf92f3577b34da6a3ce929d0e0e4736 463ac35c9f6413ad48485a3953bb6124
   obs trace 4bf92f3577b34da6a3ce929d0e0e4736 -o json`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return runTrace(cmd.Context(), o, strings.Join(args, " "), w)
+			return runTrace(cmd.Context(), o, args, w)
 		},
 	}
 	o.common.flags(cmd)
 	o.windowFlags.flags(cmd, false)
+	cmd.Flags().BoolVar(&o.compare, "compare", false, "compare it with normal traces of the same request from the half hour around it")
 	return cmd
 }
 
-func runTrace(ctx context.Context, o *traceOptions, text string, w world) error {
+func runTrace(ctx context.Context, o *traceOptions, args []string, w world) error {
 	if err := o.check(w); err != nil {
+		return err
+	}
+	text, with, err := o.asked(args)
+	if err != nil {
 		return err
 	}
 	id, err := ident.Parse(text)
@@ -60,7 +71,7 @@ func runTrace(ctx context.Context, o *traceOptions, text string, w world) error 
 	if set.Traces == nil && set.Logs == nil {
 		return usage(errNoRequestBackend, "set JAEGER_URL or LOKI_URL, or give --jaeger-url or --loki-url")
 	}
-	lookup := correlate.Lookup{ID: id, Text: text, Window: window, Fixed: o.given()}
+	lookup := correlate.Lookup{ID: id, Text: text, Window: window, Fixed: o.given(), Compare: o.compare, With: with}
 	question := correlate.Question{Window: window, Baseline: sources.Window{From: window.From.Add(-window.Duration()), To: window.From}}
 	found, err := o.present(ctx, w, task{
 		name: "trace", trace: true, open: opened(correlate.NewExplorer(set, question)),
@@ -71,7 +82,10 @@ func runTrace(ctx context.Context, o *traceOptions, text string, w world) error 
 	if err != nil {
 		return err
 	}
-	return lookupExit(found)
+	if err := lookupExit(found); err != nil || with == "" || found.Comparison != nil {
+		return err
+	}
+	return &exitError{code: exitNotFound} // the other one is not there
 }
 
 func lookupExit(c *correlate.Case) error {

@@ -89,6 +89,7 @@ func lookupText(p *page, c *correlate.Case) {
 		waterfall(p, t, beneath, nil)
 		p.blank()
 	}
+	comparison(p, c.Comparison)
 	if len(left) > 0 {
 		title := "RECORDS"
 		if c.Trace != nil {
@@ -101,6 +102,7 @@ func lookupText(p *page, c *correlate.Case) {
 		p.blank()
 	}
 	hops(p, c)
+	findings(p, c)
 	tail(p, c)
 }
 

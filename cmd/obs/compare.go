@@ -1,0 +1,45 @@
+package main
+
+import (
+	"errors"
+	"strings"
+
+	"obs/correlate/ident"
+	"obs/sources"
+)
+
+// Wrong uses of a comparison.
+var (
+	errManyTraces   = errors.New("more than two traces were given")
+	errComparedWith = errors.New("--compare compares with normal traces, and another trace was given too")
+)
+
+// asked is what the arguments of `obs trace` name: one text, or two traces, of which the
+// second is to be compared with. A text may be pasted without quotes, such as a header with
+// its name: several arguments are traces only when each is an ID of one by itself.
+func (o *traceOptions) asked(args []string) (text string, with sources.TraceID, err error) {
+	if len(args) < 2 {
+		return strings.Join(args, " "), "", nil
+	}
+	for _, arg := range args {
+		if with = traceIn(arg); with == "" {
+			return strings.Join(args, " "), "", nil
+		}
+	}
+	switch {
+	case len(args) > 2:
+		return "", "", usage(errManyTraces, "give one trace, or two to compare the first with the second")
+	case o.compare:
+		return "", "", usage(errComparedWith, "leave out --compare, or the second trace")
+	}
+	return args[0], with, nil
+}
+
+// traceIn is the trace that an argument names by itself; empty for anything else.
+func traceIn(arg string) sources.TraceID {
+	id, err := ident.Parse(arg)
+	if err != nil {
+		return ""
+	}
+	return id.Trace
+}
