@@ -22,7 +22,7 @@ func (o *traceOptions) asked(args []string) (text string, with sources.TraceID, 
 		return strings.Join(args, " "), "", nil
 	}
 	for _, arg := range args {
-		if with = traceIn(arg); with == "" {
+		if with = namedTrace(arg); with == "" {
 			return strings.Join(args, " "), "", nil
 		}
 	}
@@ -35,8 +35,8 @@ func (o *traceOptions) asked(args []string) (text string, with sources.TraceID, 
 	return args[0], with, nil
 }
 
-// traceIn is the trace that an argument names by itself; empty for anything else.
-func traceIn(arg string) sources.TraceID {
+// namedTrace is the trace that an argument names by itself; empty for anything else.
+func namedTrace(arg string) sources.TraceID {
 	id, err := ident.Parse(arg)
 	if err != nil {
 		return ""
