@@ -81,7 +81,7 @@ func markdownComparison(p *page, c *correlate.Comparison) {
 		p.line("- and %d more, which -o json has", more)
 	}
 	for _, line := range c.Rest() {
-		p.line("- %s", escape(line))
+		p.line("- %s", opening(line))
 	}
 	p.blank()
 }
