@@ -116,7 +116,7 @@ func madeLookup() *correlate.Case {
 // and more of them than are shown.
 func madeCompared() *correlate.Case {
 	c := madeLookup()
-	c.OtherTraces, c.Records = nil, nil
+	c.OtherTraces, c.Records = nil, []correlate.Record{}
 	compared := &correlate.Comparison{
 		Root: correlate.Work{Service: "shop", Operation: "GET /a"}, DurationSeconds: 3.41, Usual: usually(0.214, 0.19, 0.25),
 		With: []sources.TraceID{"000000000000000000000000000000c1", "000000000000000000000000000000c2"}, Window: window(-30*time.Minute, 0),
