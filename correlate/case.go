@@ -38,6 +38,8 @@ type Case struct {
 	Trace   *Trace   `json:"trace,omitempty"`
 	// Cohorts are the traces that Trace was chosen from and compared with.
 	Cohorts *Cohorts `json:"cohorts,omitempty"`
+	// Comparison is what Trace does otherwise than normal ones, or than another one.
+	Comparison *Comparison `json:"comparison,omitempty"`
 	// OtherTraces are further traces of the same request.
 	OtherTraces []Trace `json:"other_traces,omitempty"`
 	// Failure is where a looked-up request's error began, and Story what it did before.

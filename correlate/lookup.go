@@ -31,6 +31,9 @@ type Lookup struct {
 	Now time.Time
 	// Habits are where services carry trace IDs, and learn it; nil where nobody remembers.
 	Habits *Habits
+	// Compare compares the trace with normal ones of the same root, With with one other.
+	Compare bool
+	With    sources.TraceID
 }
 
 // finder is one lookup under way. Its parts: lookup.go (which IDs lead to which others),
@@ -68,6 +71,7 @@ func Find(ctx context.Context, set sources.Set, lookup Lookup, observe Observer)
 		f.found.notConfigured(sources.Loki, "no log record was looked at")
 	}
 	f.find(ctx)
+	f.compare(ctx)
 	if err := ctx.Err(); err != nil {
 		f.found.interrupted(err)
 	}

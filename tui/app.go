@@ -164,6 +164,8 @@ func (a *app) update(msg tea.Msg) tea.Cmd {
 	case openMsg:
 		a.status = ""
 		return a.push(msg.screen)
+	case sheetMsg:
+		a.overlay = &sheet{app: a, lines: msg}
 	case saidMsg:
 		a.status = string(msg)
 	case spinMsg:

@@ -16,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"obs/correlate"
+	"obs/sources"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -224,6 +225,7 @@ type paper struct {
 	split    func(correlate.Subject, string) *correlate.SplitView
 	traces   func(correlate.Subject) *correlate.Cohorts
 	request  func(correlate.Lookup) *correlate.Case
+	compare  func(*correlate.Trace, sources.Window) *correlate.Comparison
 	logs     func(correlate.LogQuestion) *correlate.LogView
 	around   func(correlate.Record, int) *correlate.LogView
 	follow   func(context.Context, correlate.LogQuestion, func([]correlate.Record, int)) error
@@ -275,6 +277,14 @@ func (p *paper) Request(_ context.Context, lookup correlate.Lookup, _ correlate.
 		return correlate.NewCase(lookup.Window)
 	}
 	return p.request(lookup)
+}
+
+func (p *paper) Compare(_ context.Context, trace *correlate.Trace, normal sources.Window) *correlate.Comparison {
+	p.note("compare %s %s", trace.ID, normal)
+	if p.compare == nil {
+		return &correlate.Comparison{}
+	}
+	return p.compare(trace, normal)
 }
 
 func (p *paper) Logs(_ context.Context, q correlate.LogQuestion) *correlate.LogView {

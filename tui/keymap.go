@@ -28,7 +28,7 @@ const (
 
 	actNextError, actNextCritical, actLongest = action("next error"), action("next critical"), action("longest")
 	actFold, actFoldAll, actRecords           = action("fold"), action("fold all"), action("records")
-	actCompare                                = action("compare")
+	actCompare, actDifference                 = action("compare"), action("difference")
 	actNextMatch, actPreviousMatch            = action("next match"), action("previous match")
 
 	actContext, actFollow, actPatterns = action("context"), action("follow"), action("patterns")
@@ -85,6 +85,7 @@ var keyMap = []binding{
 	{act: actFold, keys: []string{"z", "space"}, name: "fold", help: "fold the spans beneath this one, or unfold them", on: []place{onTrace}, foot: true},
 	{act: actFoldAll, keys: []string{"Z"}, name: "fold all", help: "fold everything off the critical path, or unfold all", on: []place{onTrace}},
 	{act: actRecords, keys: []string{"R"}, name: "records", help: "show or hide log records beneath their spans", on: []place{onTrace}},
+	{act: actDifference, keys: []string{"d"}, name: "difference", help: "what it does otherwise than normal traces of the same request", on: []place{onTrace}, foot: true},
 	{act: actCompare, keys: []string{"C"}, name: "compare", help: "the traces that it is compared with", on: []place{onTrace}},
 
 	{act: actNextError, keys: []string{"n"}, name: "next error", help: "the next error or warning", on: []place{onLogs}, foot: true},

@@ -40,7 +40,7 @@ func (s *sheet) update(msg tea.Msg) tea.Cmd {
 	b := at(key.String(), s.app.top().place())
 	switch {
 	case b == nil:
-	case b.act == actQuit, b.act == actBack, b.act == actHelp, b.act == actOnward, b.act == actQuery:
+	case b.act == actQuit, b.act == actBack, b.act == actHelp, b.act == actOnward, b.act == actQuery, b.act == actDifference:
 		s.app.overlay = nil
 	case (b.act == actCopy || b.act == actCopyQuery) && s.text != "":
 		return s.app.copy(s.text, s.what)

@@ -30,10 +30,11 @@ type traceScreen struct {
 	// jumped tells that the selection is to come into sight with what is around it.
 	jumped bool
 
-	shown    *correlate.Case // that the view is of, or that was answered without a trace
-	answered bool            // shown is the answer to a question of this screen
-	laid     laidOf          // what was laid out last
-	version  int             // of what is laid out
+	contrast *correlate.Comparison // the answer to a question of this screen
+	shown    *correlate.Case       // that the view is of, or that was answered without a trace
+	answered bool                  // shown is the answer to a question of this screen
+	laid     laidOf                // what was laid out last
+	version  int                   // of what is laid out
 
 	rank         int // of the span that was last the longest
 	serviceCells int // of the longest name
@@ -80,7 +81,7 @@ const (
 )
 
 func (t *traceScreen) load() tea.Cmd {
-	t.laid = laidOf{}
+	t.laid, t.contrast = laidOf{}, nil
 	// What the case has needs no question, unless the person wants it asked again.
 	if trace, _ := t.inCase(); t.of == nil || (trace != nil && t.round == 1) {
 		return t.fromCase()
@@ -165,6 +166,10 @@ func (t *traceScreen) take(answer any) tea.Cmd {
 				t.jumpToFirst()
 			}
 		}
+		return nil
+	}
+	if c, ok := answer.(*correlate.Comparison); ok {
+		t.contrast = c
 		return nil
 	}
 	laid, ok := answer.(laidOut)
@@ -272,6 +277,8 @@ func (t *traceScreen) act(a action) (tea.Cmd, string) {
 		return nil, t.toggleRecords()
 	case actCompare:
 		return t.compare()
+	case actDifference:
+		return t.differences()
 	case actLogs:
 		return t.serviceLogs()
 	}

@@ -24,6 +24,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"obs/correlate"
+	"obs/sources"
 )
 
 // Explorer is what the screens ask. *correlate.Explorer is one.
@@ -37,6 +38,9 @@ type Explorer interface {
 	Split(ctx context.Context, about correlate.Subject, label string) *correlate.SplitView
 	Traces(ctx context.Context, about correlate.Subject) *correlate.Cohorts
 	Request(ctx context.Context, lookup correlate.Lookup, observe correlate.Observer) *correlate.Case
+	// Compare compares a trace with normal ones of the same root, of the window named where
+	// it is not zero.
+	Compare(ctx context.Context, trace *correlate.Trace, normal sources.Window) *correlate.Comparison
 	Logs(ctx context.Context, q correlate.LogQuestion) *correlate.LogView
 	// Around is the records next to one in its own stream, n on each side.
 	Around(ctx context.Context, r correlate.Record, n int) *correlate.LogView

@@ -2,9 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"io"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -16,12 +13,13 @@ import (
 type traceOptions struct {
 	common
 	windowFlags
+	compare bool
 }
 
 func newTrace(w world) *cobra.Command {
 	o := &traceOptions{}
 	cmd := &cobra.Command{
-		Use:   "trace ANYTHING",
+		Use:   "trace ANYTHING [OTHER]",
 		Short: "Show one request: every span, and every log record beneath its span",
 		Long: `trace takes whatever names a request, and shows the whole request: the waterfall with self
 time and critical path, and its log records. It reads
@@ -36,32 +34,36 @@ time and critical path, and its log records. It reads
 With - it reads standard input. It says what it took the text for.
 
 A trace that Jaeger has tells its own time. Otherwise the last 30 minutes are searched, then
-6 hours, a day and a week; with --since or --from only that window is.`,
+6 hours, a day and a week; with --since or --from only that window is.
+
+With --compare it also says what the request does otherwise than normal ones of the same
+kind: what is slower, missing, repeated, new or failing. Two traces are compared with each
+other.`,
 		Example: `  obs trace 4bf92f3577b34da6a3ce929d0e0e4736
   obs trace req_a1b2c3d4 --since 2h
   obs trace 'traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
   curl -si https://shop.example/pay | obs trace -
+  obs trace 4bf92f3577b34da6a3ce929d0e0e4736 --compare
+  obs trace 4bf92f3577b34da6a3ce929d0e0e4736 463ac35c9f6413ad48485a3953bb6124
   obs trace 4bf92f3577b34da6a3ce929d0e0e4736 -o json`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return runTrace(cmd.Context(), o, strings.Join(args, " "), w)
+			return runTrace(cmd.Context(), o, args, w)
 		},
 	}
 	o.common.flags(cmd)
 	o.windowFlags.flags(cmd, false)
+	cmd.Flags().BoolVar(&o.compare, "compare", false, "compare it with normal traces of the same request from the half hour around it")
 	return cmd
 }
 
-func runTrace(ctx context.Context, o *traceOptions, text string, w world) error {
+func runTrace(ctx context.Context, o *traceOptions, args []string, w world) error {
 	if err := o.check(w); err != nil {
 		return err
 	}
-	if text == "-" {
-		pasted, err := io.ReadAll(io.LimitReader(w.in, ident.MaxText+1))
-		if err != nil {
-			return fmt.Errorf("reading standard input: %w", err)
-		}
-		text = string(pasted)
+	text, with, err := o.asked(args, w)
+	if err != nil {
+		return err
 	}
 	id, err := ident.Read(text)
 	if err != nil {
@@ -79,7 +81,9 @@ func runTrace(ctx context.Context, o *traceOptions, text string, w world) error 
 	if set.Traces == nil && set.Logs == nil {
 		return usage(errNoRequestBackend, "set JAEGER_URL or LOKI_URL, or give --jaeger-url or --loki-url")
 	}
-	lookup := correlate.Lookup{ID: id, Text: id.Text, Window: window, Fixed: o.given()}
+	lookup := correlate.Lookup{
+		ID: id, Text: id.Text, Window: window, Fixed: o.given(), Compare: o.compare, With: with, Now: w.now(),
+	}
 	question := correlate.Question{Window: window, Baseline: sources.Window{From: window.From.Add(-window.Duration()), To: window.From}}
 	found, err := o.present(ctx, w, task{
 		name: "trace", trace: true, open: opened(correlate.NewExplorer(set, question)),
@@ -90,7 +94,10 @@ func runTrace(ctx context.Context, o *traceOptions, text string, w world) error 
 	if err != nil {
 		return err
 	}
-	return lookupExit(found)
+	if err := lookupExit(found); err != nil || with == "" || found.Comparison != nil {
+		return err
+	}
+	return &exitError{code: exitNotFound} // the other one is not there
 }
 
 func lookupExit(c *correlate.Case) error {

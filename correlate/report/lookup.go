@@ -47,6 +47,7 @@ func lookupText(p *page, c *correlate.Case) {
 		waterfall(p, t, beneath, nil)
 		p.blank()
 	}
+	comparison(p, c.Comparison)
 	if len(left) > 0 {
 		title := "RECORDS"
 		if c.Trace != nil {

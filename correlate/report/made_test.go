@@ -112,6 +112,49 @@ func madeLookup() *correlate.Case {
 	return c
 }
 
+// madeCompared is a request that was compared with normal ones, with every kind of difference
+// and more of them than are shown.
+func madeCompared() *correlate.Case {
+	c := madeLookup()
+	c.OtherTraces, c.Records = nil, []correlate.Record{}
+	compared := &correlate.Comparison{
+		Root: correlate.Work{Service: "shop", Operation: "GET /a"}, DurationSeconds: 3.41, Usual: usually(0.214, 0.19, 0.25),
+		With: []sources.TraceID{"000000000000000000000000000000c1", "000000000000000000000000000000c2"}, Window: window(-30*time.Minute, 0),
+		LeftOutFailed: 3, LeftOutSlow: 1, Alike: 23, AlikeSeconds: 0.04, UnaccountedSeconds: -0.05, Apart: 2,
+		Evidence: []correlate.Evidence{{
+			Backend: sources.Jaeger, Query: `service="shop" operation="GET /a" limit=60`, Window: window(-30*time.Minute, 0), URL: "http://127.0.0.1:16686/search",
+		}},
+	}
+	row := func(gain float64, name string, changes ...string) *correlate.ComparedWork {
+		compared.Rows = append(compared.Rows, correlate.ComparedWork{
+			Name: name, Path: []correlate.Work{{Service: "shop", Operation: name}}, Changes: changes, ExplainedSeconds: gain,
+			Count: 12, Failed: 2, TotalSeconds: 3.2, SelfSeconds: 3.1, CriticalSeconds: 3.05, UsualTraces: 1,
+			UsualCount: correlate.UsualCounts{Median: 1, Low: 1, High: 2},
+			UsualTotal: usually(0.04, 0.03, 0.05), UsualSelf: usually(0.035, 0.03, 0.05), UsualCritical: usually(0.031, 0.024, 0.04),
+		})
+		return &compared.Rows[len(compared.Rows)-1]
+	}
+	row(3.02, "payment authorize", "slower")
+	row(0.11, "payment authorize › SELECT", "repeated", "slower", "failing").Below = 3
+	row(0.06, "支付 | 授权 with a name that is longer than its column", "waited for")
+	row(0.00001, "fraud score", "new")
+	row(0, "cache fill", "rare")
+	row(0, "audit write", "slower").CriticalSeconds = 0
+	row(-0.01, "inventory reserve", "missing")
+	row(-0.02, "inventory list", "fewer", "faster")
+	row(-0.03, "mail send", "not waited for")
+	for i := range 8 {
+		row(-0.04, fmt.Sprintf("tail %d", i), "faster")
+	}
+	c.Comparison = compared
+	c.AddFinding(compared.Title(), compared.Evidence...)
+	return c
+}
+
+func usually(median, low, high float64) correlate.UsualDurations {
+	return correlate.UsualDurations{MedianSeconds: median, LowSeconds: low, HighSeconds: high}
+}
+
 // madeLost is a triage that was interrupted before it had asked anything.
 func madeLost() *correlate.Case {
 	c := correlate.NewCase(window(0, time.Minute))
@@ -127,7 +170,7 @@ func madeQuiet() *correlate.Case {
 	return c
 }
 
-var made = map[string]func() *correlate.Case{"triage": madeTriage, "lookup": madeLookup, "lost": madeLost, "quiet": madeQuiet}
+var made = map[string]func() *correlate.Case{"triage": madeTriage, "lookup": madeLookup, "compared": madeCompared, "lost": madeLost, "quiet": madeQuiet}
 
 // notFinite is a case with numbers that JSON cannot hold, as no case should be.
 func notFinite() *correlate.Case {

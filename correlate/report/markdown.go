@@ -190,6 +190,7 @@ func markdownFound(p *page, c *correlate.Case) {
 		waterfall(drawn, t, beneath, nil)
 		fenced(p, drawn)
 	}
+	markdownComparison(p, c.Comparison)
 	title := "Records"
 	if c.Trace != nil {
 		title = "Records that name no span of these"

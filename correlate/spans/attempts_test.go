@@ -9,8 +9,8 @@ import (
 	"obs/sources"
 )
 
-// call is a child of "a" that does the same as the others.
-func call(id string, from, to int, more ...func(*sources.Span)) sources.Span {
+// again is a child of "a" that does the same as the others.
+func again(id string, from, to int, more ...func(*sources.Span)) sources.Span {
 	s := span(id, "a", from, to, more...)
 	s.Service = "caller"
 	return s
@@ -26,22 +26,22 @@ func TestAttempts(t *testing.T) {
 		spans []sources.Span
 		want  map[string]spans.Attempt
 	}{
-		{"a call that is made once", []sources.Span{call("b", 0, 10, failed)}, nil},
-		{"two that succeed are two calls", []sources.Span{call("b", 0, 10), call("c", 20, 30)}, nil},
+		{"a call that is made once", []sources.Span{again("b", 0, 10, failed)}, nil},
+		{"two that succeed are two calls", []sources.Span{again("b", 0, 10), again("c", 20, 30)}, nil},
 		{
 			"tried again until it succeeds",
-			[]sources.Span{call("b", 0, 10, failed), call("c", 20, 30, failed), call("d", 40, 50)},
+			[]sources.Span{again("b", 0, 10, failed), again("c", 20, 30, failed), again("d", 40, 50)},
 			map[string]spans.Attempt{"b": {Number: 1, Of: 3}, "c": {Number: 2, Of: 3}, "d": {Number: 3, Of: 3}},
 		},
 		{
 			"a success ends a run",
-			[]sources.Span{call("b", 0, 10, failed), call("c", 20, 30), call("d", 40, 50, failed), call("e", 60, 70, failed)},
+			[]sources.Span{again("b", 0, 10, failed), again("c", 20, 30), again("d", 40, 50, failed), again("e", 60, 70, failed)},
 			map[string]spans.Attempt{"b": {Number: 1, Of: 2}, "c": {Number: 2, Of: 2}, "d": {Number: 1, Of: 2}, "e": {Number: 2, Of: 2}},
 		},
-		{"side by side is no second attempt", []sources.Span{call("b", 0, 30, failed), call("c", 10, 40, failed)}, nil},
+		{"side by side is no second attempt", []sources.Span{again("b", 0, 30, failed), again("c", 10, 40, failed)}, nil},
 		{
 			"a client may say so itself",
-			[]sources.Span{call("b", 0, 10), call("c", 20, 30, resent)},
+			[]sources.Span{again("b", 0, 10), again("c", 20, 30, resent)},
 			map[string]spans.Attempt{"b": {Number: 1, Of: 2}, "c": {Number: 2, Of: 2}},
 		},
 	}
@@ -62,15 +62,15 @@ func TestAttempts(t *testing.T) {
 // Of attempts that all fail the last is where the request's error began; of those that
 // were mended by another, none is unless nothing else failed.
 func TestErrorOriginOfAttempts(t *testing.T) {
-	tree := build(span("a", "", 0, 100, failed), call("b", 0, 10, failed), call("c", 20, 30, failed))
+	tree := build(span("a", "", 0, 100, failed), again("b", 0, 10, failed), again("c", 20, 30, failed))
 	if got := tree.Span(tree.ErrorOrigin()).ID; got != "c" {
 		t.Errorf("began at %s, want the last attempt", got)
 	}
-	tree = build(span("a", "", 0, 100, failed), call("b", 0, 10, failed), call("c", 20, 30), span("d", "a", 40, 50, failed))
+	tree = build(span("a", "", 0, 100, failed), again("b", 0, 10, failed), again("c", 20, 30), span("d", "a", 40, 50, failed))
 	if got := tree.Span(tree.ErrorOrigin()).ID; got != "d" {
 		t.Errorf("began at %s, want the call that was not mended", got)
 	}
-	tree = build(span("a", "", 0, 100), call("b", 0, 10, failed), call("c", 20, 30))
+	tree = build(span("a", "", 0, 100), again("b", 0, 10, failed), again("c", 20, 30))
 	if got := tree.Span(tree.ErrorOrigin()).ID; got != "b" {
 		t.Errorf("began at %s, want the only failure", got)
 	}
@@ -90,7 +90,7 @@ func TestSkews(t *testing.T) {
 			[]sources.Span{span("a", "", 0, 100), span("b", "a", -20, 60), span("c", "a", 10, 60)},
 			[]spans.Skew{{Caller: "svc-a", Callee: "svc-b", AtLeast: 20 * time.Millisecond}},
 		},
-		{"of one process there is one clock", []sources.Span{call("a", 0, 100), call("b", -20, 60)}, nil},
+		{"of one process there is one clock", []sources.Span{again("a", 0, 100), again("b", -20, 60)}, nil},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
