@@ -27,8 +27,12 @@ type logsOptions struct {
 	timed                bool // --timeout was given
 }
 
-// logOutputs are the forms that records can be written in.
-var logOutputs = []string{"text", "json", "markdown"}
+// logOutputs are the forms that records can be written in, and patternOutputs those that
+// patterns can.
+var (
+	logOutputs     = []string{"text", "json", "jsonl", "logfmt", "raw", "markdown"}
+	patternOutputs = []string{"text", "json", "jsonl", "markdown"}
+)
 
 func newLogs(w world) *cobra.Command {
 	o := &logsOptions{}
@@ -38,6 +42,11 @@ func newLogs(w world) *cobra.Command {
 		Long: `logs shows the log records of one trace, wherever they carry its ID, of one service, or of a
 LogQL query: one record a line on standard output, and what else there is to say on standard
 error. A trace shows its first records, the others their newest.
+
+-o jsonl writes each record as a line of JSON, for jq; -o logfmt as name=value, which lnav
+reads as it is; -o json all of the answer as one object; -o raw the lines as they are stored
+and nothing else. What would act on a terminal is escaped in all of them; raw lines are
+escaped only where standard output is a terminal, and go into a pipe or a file untouched.
 
 With --patterns it shows what the lines say instead, without what varies in them, and how
 often they said it before. With --follow it goes on with the records as they come, until it
@@ -49,6 +58,8 @@ A trace that Jaeger has tells its own time. Otherwise the last 30 minutes are se
   obs logs --trace 4bf92f3577b34da6a3ce929d0e0e4736
   obs logs --service checkout --patterns --since 15m --baseline 24h
   obs logs '{service_name="checkout"} |= "timeout"' --limit 20 -o json
+  obs logs --service checkout -o jsonl | jq -r 'select(.severity == "error") | .line'
+  obs logs --service checkout --follow -o logfmt | lnav
   obs logs --service checkout --follow`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -70,7 +81,7 @@ A trace that Jaeger has tells its own time. Otherwise the last 30 minutes are se
 	f.BoolVar(&o.follow, "follow", false, "show the records as they come, until interrupted")
 	f.IntVar(&o.limit, "limit", 0, "show at most so many records (default 1000)")
 	f.DurationVar(&o.timeout, "timeout", time.Minute, "time for the whole command (default with --follow: none)")
-	f.StringVarP(&o.output, "output", "o", "text", strings.Join(logOutputs, ", ")+"; with --follow, json is one record a line")
+	f.StringVarP(&o.output, "output", "o", "text", strings.Join(logOutputs, ", ")+"; with --follow, json is jsonl")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "say each query on standard error as it is sent")
 	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(logOutputs, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
@@ -105,8 +116,8 @@ func runLogs(ctx context.Context, o *logsOptions, query string, w world) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
-	if o.patterns && o.output == "text" {
-		question.Limit = -1 // the table shows no record
+	if o.patterns && (o.output == "text" || o.output == "jsonl") {
+		question.Limit = -1 // they show no record
 	}
 	view := explorer.Logs(ctx, question)
 	if err := o.writeLogs(w, view); err != nil {
@@ -152,6 +163,8 @@ func (o *logsOptions) checkLogs(w world) error {
 	switch {
 	case !slices.Contains(logOutputs, o.output):
 		return usage(fmt.Errorf("no output %q of logs", o.output), "-o takes "+strings.Join(logOutputs, ", "))
+	case o.patterns && !slices.Contains(patternOutputs, o.output):
+		return usage(fmt.Errorf("-o %s is for records, and --patterns shows none", o.output), "with --patterns, -o takes "+strings.Join(patternOutputs, ", "))
 	case o.limit < 0:
 		return usage(fmt.Errorf("--limit %d is no number of records", o.limit), "give it as 100")
 	case o.follow && o.patterns:
@@ -159,23 +172,43 @@ func (o *logsOptions) checkLogs(w world) error {
 	case o.follow && (o.limit > 0 || o.to != "" || o.baseline != ""):
 		return usage(errors.New("--follow goes on until it is interrupted: --limit, --to and --baseline do not go with it"), "leave them away; --timeout bounds its time")
 	case o.follow && o.output == "markdown":
-		return usage(errors.New("--follow writes no markdown"), "give -o text or -o json")
+		return usage(errors.New("--follow writes no markdown"), "give -o text, json, logfmt or raw")
 	}
-	return o.check(w)
+	return o.checkRest(w)
 }
 
 // writeLogs writes the records or their patterns, and beside them what is to be said.
 func (o *logsOptions) writeLogs(w world, view *correlate.LogView) error {
-	form := report.LogsText
+	form := func(out io.Writer, v *correlate.LogView) error { return writeRecords(out, v.Records, o.recordForm(w)) }
 	switch {
 	case o.output == "json":
 		form = report.LogsJSON
 	case o.output == "markdown":
 		form = report.LogsMarkdown
+	case o.patterns && o.output == "jsonl":
+		form = report.PatternsJSONL
 	case o.patterns:
 		form = report.PatternsText
+	case o.output == "text":
+		form = report.LogsText
 	}
 	return errors.Join(form(w.out, view), report.LogsNotes(w.err, view))
+}
+
+// recordForm is how a single record is written.
+func (o *logsOptions) recordForm(w world) func(io.Writer, *correlate.Record) error {
+	switch o.output {
+	case "json", "jsonl":
+		return report.RecordJSON
+	case "logfmt":
+		return report.RecordLogfmt
+	case "raw":
+		if w.shown {
+			return report.RecordPrintable
+		}
+		return report.RecordRaw
+	}
+	return report.RecordText
 }
 
 // followLogs writes records as they come. That it is interrupted, or its time is up, is
@@ -193,7 +226,7 @@ func (o *logsOptions) followLogs(ctx context.Context, explorer *correlate.Explor
 			_, _ = fmt.Fprintf(w.err, "obs: the server dropped %d records, which were not read fast enough\n", dropped)
 		}
 		if writing == nil {
-			if writing = writeRecords(w.out, records, o.output); writing != nil {
+			if writing = writeRecords(w.out, records, o.recordForm(w)); writing != nil {
 				cancel()
 			}
 		}
@@ -208,16 +241,12 @@ func (o *logsOptions) followLogs(ctx context.Context, explorer *correlate.Explor
 }
 
 // writeRecords writes records that came together at once, so that a reader sees them all.
-func writeRecords(out io.Writer, records []correlate.Record, form string) error {
+func writeRecords(out io.Writer, records []correlate.Record, form func(io.Writer, *correlate.Record) error) error {
 	var b bytes.Buffer
 	for i := range records {
-		if form == "json" {
-			if err := report.RecordJSON(&b, &records[i]); err != nil {
-				return err
-			}
-			continue
+		if err := form(&b, &records[i]); err != nil {
+			return err
 		}
-		b.WriteString(report.RecordLine(&records[i]) + "\n")
 	}
 	_, err := out.Write(b.Bytes())
 	return err

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"regexp"
@@ -17,6 +18,7 @@ import (
 
 	"obs/correlate"
 	"obs/sources"
+	"obs/sources/sandbox/lokiapi"
 	"obs/sources/sandbox/shop"
 )
 
@@ -54,6 +56,9 @@ func TestLogsOfTheShop(t *testing.T) {
 		{"a query with a comment", []string{`{service_name="payment"} |= "charge failed" # what fails`, "--patterns"}, exitOK, `(?m)^new +\d+ +0 warn +payment +charge failed`, `^$`},
 		{"patterns", []string{"--service", "payment", "--patterns"}, exitOK, `^change +now +before severity service +pattern\nnew +\d+ +0 warn +payment +charge failed`, `^$`},
 		{"patterns of a sample", []string{`{service_name=~".+"}`, "--patterns"}, exitPartial, `(?m)^new +\d+ +0 warn +payment +charge failed`, `the patterns are made of \d+ of some \d+ lines \([0-9.]+ %\)`},
+		{"records as lines of JSON", []string{"--service", "payment", "--limit", "2", "-o", "jsonl"}, exitOK, `^(\{"time":"\S+Z","service":"payment",.*\}\n){2}$`, `more records`},
+		{"records as logfmt", []string{"--service", "payment", "--limit", "2", "-o", "logfmt"}, exitOK, `^(time=\S+Z service=payment level=\w+ .*msg=".+"\n){2}$`, `more records`},
+		{"patterns as lines of JSON", []string{"--service", "payment", "--patterns", "-o", "jsonl"}, exitOK, `^\{"pattern":"charge failed.*"change":"new".*\}\n(\{"pattern":.*\}\n)+$`, `^$`},
 		{"patterns as JSON", []string{"--service", "payment", "--patterns", "-o", "json", "--limit", "1"}, exitOK, `"change": "new"`, `.`},
 		{"wrong LogQL", []string{`{service_name="payment"`}, exitFailed, `^$`, `(?s)did not accept the query \(HTTP 400\): parse error at line 1.*→ a LogQL query begins with`},
 		{"a wrong expression", []string{`{service_name="payment"} |~ "("`}, exitFailed, `^$`, `HTTP 400`},
@@ -75,6 +80,23 @@ func TestLogsOfTheShop(t *testing.T) {
 	}
 }
 
+// Raw lines go into a pipe as they are stored, and on a terminal can do nothing.
+func TestRawLogs(t *testing.T) {
+	store := lokiapi.NewStore()
+	line := "\x1b[31mred\x1b[0m\tand \x9b\nat a"
+	store.Append(sources.Labels{"service_name": "a"}, sources.Record{Time: noon.Add(-time.Minute), Line: line})
+	server := httptest.NewServer(lokiapi.Handler(store, lokiapi.Options{}))
+	t.Cleanup(server.Close)
+	for shown, want := range map[bool]string{false: strings.ToValidUTF8(line, "\ufffd") + "\n", true: `\x1b[31mred\x1b[0m\tand ` + "\ufffd" + `\nat a` + "\n"} {
+		var out, said bytes.Buffer
+		w := nowhere(&out, &said)
+		w.shown, w.now = shown, func() time.Time { return noon }
+		if status := runContext(t.Context(), []string{"logs", "--service", "a", "-o", "raw", "--loki-url", server.URL}, w); status != exitOK || out.String() != want {
+			t.Errorf("on a terminal %t: status %d, %q, %s", shown, status, out.String(), said.String())
+		}
+	}
+}
+
 type failingWriter struct{}
 
 func (failingWriter) Write([]byte) (int, error) { return 0, errors.New("the disk is full") }
@@ -89,6 +111,9 @@ func TestLogsFollow(t *testing.T) {
 	}{
 		{"text", []string{"--service", "payment"}, `^\S+Z [A-Z]+ +payment +\S`},
 		{"json", []string{`{service_name=~".+"}`, "-o", "json"}, `^\{"time":"20.*"line":".*\}$`},
+		{"jsonl", []string{`{service_name=~".+"}`, "-o", "jsonl"}, `^\{"time":"20.*"line":".*\}$`},
+		{"logfmt", []string{"--service", "payment", "-o", "logfmt"}, `^time=20\S+Z service=payment level=[a-z]+ .*service_name=payment.* msg="\S.*"$`},
+		{"raw", []string{"--service", "payment", "-o", "raw"}, `^\{"time":`},
 		{"from a time on", []string{"--service", "payment", "--since", "10m"}, `payment`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -108,7 +133,7 @@ func TestLogsFollow(t *testing.T) {
 					t.Errorf("%q, %s", lines.Text(), stderr.String())
 				}
 				var r correlate.Record
-				if err := json.Unmarshal(lines.Bytes(), &r); strings.HasPrefix(lines.Text(), "{") && (err != nil || r.Service == "" || r.Time.IsZero()) {
+				if err := json.Unmarshal(lines.Bytes(), &r); strings.Contains(test.name, "json") && (err != nil || r.Service == "" || r.Time.IsZero()) {
 					t.Errorf("%s: %+v, %v", lines.Text(), r, err)
 				}
 			}

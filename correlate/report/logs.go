@@ -52,6 +52,12 @@ func LogsText(w io.Writer, v *correlate.LogView) error {
 	return err
 }
 
+// RecordText writes a record as RecordLine has it, and the end of the line.
+func RecordText(w io.Writer, r *correlate.Record) error {
+	_, err := io.WriteString(w, RecordLine(r)+"\n")
+	return err
+}
+
 // Columns of the patterns. A change is as wide as "vanished", a count as 9999999.
 const (
 	changeWidth     = 8
@@ -111,12 +117,28 @@ func caseOf(v *correlate.LogView) *correlate.Case {
 // LogsJSON writes a view as one indented JSON object, safe on a terminal as JSON is.
 func LogsJSON(w io.Writer, v *correlate.LogView) error { return writeJSON(w, v) }
 
-// RecordJSON writes a record as one line of JSON, safe on a terminal as JSON is.
-func RecordJSON(w io.Writer, r *correlate.Record) error {
+// RecordJSON writes a record as one line of JSON, its time first, safe on a terminal as
+// JSON is.
+func RecordJSON(w io.Writer, r *correlate.Record) error { return lineJSON(w, r) }
+
+// PatternsJSONL writes the patterns of a view, one a line of JSON.
+func PatternsJSONL(w io.Writer, v *correlate.LogView) error {
+	var b bytes.Buffer
+	for i := range v.Patterns {
+		if err := lineJSON(&b, &v.Patterns[i]); err != nil {
+			return err
+		}
+	}
+	_, err := w.Write(b.Bytes())
+	return err
+}
+
+// lineJSON writes a value without floating-point numbers as one line of JSON.
+func lineJSON(w io.Writer, value any) error {
 	var b bytes.Buffer
 	encoder := json.NewEncoder(&b)
 	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(r); err != nil {
+	if err := encoder.Encode(value); err != nil {
 		return err
 	}
 	_, err := w.Write(inert(b.Bytes()))

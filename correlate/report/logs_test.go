@@ -23,6 +23,7 @@ type logForm func(io.Writer, *correlate.LogView) error
 
 var logForms = map[string]logForm{
 	"text": report.LogsText, "patterns": report.PatternsText, "notes": report.LogsNotes, "markdown": report.LogsMarkdown, "json": report.LogsJSON,
+	"patterns-jsonl": report.PatternsJSONL,
 }
 
 func writeLogs(t testing.TB, as logForm, v *correlate.LogView) string {
@@ -168,7 +169,9 @@ func TestWritingLogsFails(t *testing.T) {
 			t.Errorf("%s: got %v, want %v", as, err, io.ErrClosedPipe)
 		}
 	}
-	if err := report.RecordJSON(writer, &madeLogs().Records[0]); !errors.Is(err, io.ErrClosedPipe) {
-		t.Errorf("a record: got %v", err)
+	for as, form := range recordForms {
+		if err := form(writer, &madeLogs().Records[0]); !errors.Is(err, io.ErrClosedPipe) {
+			t.Errorf("a record as %s: got %v", as, err)
+		}
 	}
 }
