@@ -58,6 +58,8 @@ func TestLogsOfTheShop(t *testing.T) {
 		{"patterns of a sample", []string{`{service_name=~".+"}`, "--patterns"}, exitPartial, `(?m)^new +\d+ +0 warn +payment +charge failed`, `the patterns are made of \d+ of some \d+ lines \([0-9.]+ %\)`},
 		{"records as lines of JSON", []string{"--service", "payment", "--limit", "2", "-o", "jsonl"}, exitOK, `^(\{"time":"\S+Z","service":"payment",.*\}\n){2}$`, `more records`},
 		{"records as logfmt", []string{"--service", "payment", "--limit", "2", "-o", "logfmt"}, exitOK, `^(time=\S+Z service=payment level=\w+ .*msg=".+"\n){2}$`, `more records`},
+		{"with context", []string{`{service_name="payment"} |= "charge failed"`, "-C", "1", "--limit", "1"}, exitOK, `^\S+Z-\S+ +payment .*\n\S+Z \S+ +payment +charge failed.*\n(\S+Z-\S+ +payment .*\n)?$`, `more records`},
+		{"context as JSON", []string{`{service_name="payment"} |= "charge failed"`, "-B", "1", "--limit", "1", "-o", "jsonl"}, exitOK, `^\{.*"context":true,"group":1\}\n\{.*charge failed.*"group":1\}\n$`, `more records`},
 		{"patterns as lines of JSON", []string{"--service", "payment", "--patterns", "-o", "jsonl"}, exitOK, `^\{"pattern":"charge failed.*"change":"new".*\}\n(\{"pattern":.*\}\n)+$`, `^$`},
 		{"patterns as JSON", []string{"--service", "payment", "--patterns", "-o", "json", "--limit", "1"}, exitOK, `"change": "new"`, `.`},
 		{"wrong LogQL", []string{`{service_name="payment"`}, exitFailed, `^$`, `(?s)did not accept the query \(HTTP 400\): parse error at line 1.*→ a LogQL query begins with`},

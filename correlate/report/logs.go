@@ -24,10 +24,15 @@ const (
 )
 
 // RecordLine is a record in one line, without the end of it: time, severity and service,
-// a dash where it has none, and what it says.
+// a dash where it has none, and what it says. A dash stands behind the time of one that is
+// context, as grep has it.
 func RecordLine(r *correlate.Record) string {
 	severity, service := orDash(strings.ToUpper(r.Severity)), orDash(r.Service)
-	line := fmt.Sprintf("%s %s %s %s", r.Time.UTC().Format(recordTime), widen(severity, severityWidth), widen(service, serviceWidth),
+	mark := " "
+	if r.Context {
+		mark = "-"
+	}
+	line := fmt.Sprintf("%s%s%s %s %s", r.Time.UTC().Format(recordTime), mark, widen(severity, severityWidth), widen(service, serviceWidth),
 		sources.Printable(Message(r.Line)))
 	return strings.TrimRight(line, " ")
 }
@@ -42,11 +47,26 @@ func orDash(s string) string {
 // widen fills text up to a width, and leaves longer text whole.
 func widen(s string, width int) string { return s + strings.Repeat(" ", max(0, width-cells(s))) }
 
-// LogsText writes the records of a view, one a line, and nothing else.
+// groupsBorder is what stands between records that do not stand together, as in grep.
+const groupsBorder = "--"
+
+// recordLines are the records of a view as lines. Only with context there are groups.
+func recordLines(v *correlate.LogView) (lines []string) {
+	for i := range v.Records {
+		if i > 0 && v.Records[i].Group != v.Records[i-1].Group {
+			lines = append(lines, groupsBorder)
+		}
+		lines = append(lines, RecordLine(&v.Records[i]))
+	}
+	return lines
+}
+
+// LogsText writes the records of a view, one a line, and nothing else, but for what
+// borders groups.
 func LogsText(w io.Writer, v *correlate.LogView) error {
 	var b strings.Builder
-	for i := range v.Records {
-		b.WriteString(RecordLine(&v.Records[i]) + "\n")
+	for _, line := range recordLines(v) {
+		b.WriteString(line + "\n")
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -149,7 +169,11 @@ func lineJSON(w io.Writer, value any) error {
 func LogsMarkdown(w io.Writer, v *correlate.LogView) error {
 	p := &page{}
 	c := caseOf(v)
-	p.line("# Logs: %s", counted(len(v.Records), "record"))
+	title := counted(v.Asked(), "record")
+	if context := len(v.Records) - v.Asked(); context > 0 {
+		title += fmt.Sprintf(", and %d around them", context)
+	}
+	p.line("# Logs: %s", title)
 	p.blank()
 	p.line("- window: %s", v.Window.String())
 	if v.Query != "" {
@@ -170,8 +194,8 @@ func LogsMarkdown(w io.Writer, v *correlate.LogView) error {
 		p.line("## Records")
 		p.blank()
 		drawn := &page{}
-		for i := range v.Records {
-			drawn.line("%s", RecordLine(&v.Records[i]))
+		for _, line := range recordLines(v) {
+			drawn.line("%s", line)
 		}
 		fenced(p, drawn)
 	}

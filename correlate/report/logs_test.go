@@ -95,7 +95,7 @@ func TestRecordsAreLines(t *testing.T) {
 			r.Line = line
 			text := report.RecordLine(&r)
 			inert(t, name, text)
-			if strings.Contains(text, "\n") || !strings.HasPrefix(text, "2026-11-21T12:00:00.000Z ") {
+			if strings.Contains(text, "\n") || !strings.HasPrefix(text, "2026-11-21T12:00:00.000Z-") { // it is context
 				t.Errorf("%s: %q", name, text)
 			}
 			var b bytes.Buffer
@@ -156,6 +156,27 @@ func TestHostileLogs(t *testing.T) {
 				t.Errorf("%q does not stand for itself in\n%s", want, said)
 			}
 		}
+	}
+}
+
+// Context is marked as grep marks it, and what stands apart is kept apart.
+func TestLogsWithContext(t *testing.T) {
+	v := madeLogs()
+	v.Records[0].Group, v.Records[1].Group, v.Records[2].Group, v.Records[3].Group = 1, 2, 2, 2
+	v.Records[1].Context, v.Records[3].Context = true, true
+	marks := ""
+	for line := range strings.Lines(writeLogs(t, report.LogsText, v)) {
+		if line == "--\n" {
+			marks += "|"
+		} else {
+			marks += line[len("2026-11-21T12:00:00.000Z"):][:1]
+		}
+	}
+	if marks != " |- -" {
+		t.Errorf("marks %q", marks)
+	}
+	if markdown := writeLogs(t, report.LogsMarkdown, v); !strings.HasPrefix(markdown, "# Logs: 2 records, and 2 around them\n") {
+		t.Error(markdown)
 	}
 }
 
