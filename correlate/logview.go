@@ -137,7 +137,11 @@ func (a *logAnswer) finish(ctx context.Context) *LogView {
 }
 
 func (a *logAnswer) failed(part string, err error) {
-	a.note.failed(sources.Loki, part, explainQuery(err))
+	err = explainQuery(err)
+	a.note.failed(sources.Loki, part, err)
+	if failure, ok := errors.AsType[*sources.Error](err); ok && errors.Is(err, sources.ErrBadQuery) && failure.Asked == sources.Printable(a.question.Query) {
+		a.view.rejected = failure
+	}
 }
 
 // explainQuery tells what to do about a query that is none for records. One that the
@@ -347,6 +351,10 @@ func (a *logAnswer) findPatterns(ctx context.Context) {
 			Pattern: c.Pattern, Service: c.Service, Severity: c.Severity.String(), Change: string(c.Kind), Example: c.Example,
 			WindowCount: int(math.Round(c.WindowCount)), BaselineCount: int(math.Round(c.BaselineCount)),
 		})
+	}
+	if len(before.Lines) == 0 && len(now.Lines) > 0 {
+		a.nothing(fmt.Sprintf("it holds no such records in the baseline, %s: every pattern looks new", baseline),
+			"compare with a time that has some, with --baseline")
 	}
 	read, all := float64(len(now.Lines)+len(before.Lines)), now.weight()+before.weight()
 	switch {

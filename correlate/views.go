@@ -262,7 +262,12 @@ type LogView struct {
 	Sampled float64   `json:"sampled_share,omitempty"`
 	Missing []Missing `json:"missing"`
 	Queries []Query   `json:"queries"`
+	rejected *sources.Error
 }
+
+// Rejected is why the server did not accept the question's own query, with what to do
+// about it; nil where it did. It is no part of the view's JSON.
+func (v *LogView) Rejected() *sources.Error { return v.rejected }
 
 // Asked is how many of the records are no context.
 func (v *LogView) Asked() int {

@@ -144,6 +144,9 @@ func runLogs(ctx context.Context, o *logsOptions, query string, w world) error {
 		question.Limit = -1 // they show no record
 	}
 	view := explorer.Logs(ctx, question)
+	if failure := view.Rejected(); failure != nil {
+		return rejected(w, query, failure)
+	}
 	if err := o.writeLogs(w, view); err != nil {
 		return &exitError{code: exitFailed, err: fmt.Errorf("writing the records: %w", err)}
 	}
@@ -281,9 +284,21 @@ func (o *logsOptions) followLogs(ctx context.Context, explorer *correlate.Explor
 	case writing != nil:
 		return &exitError{code: exitFailed, err: fmt.Errorf("writing the records: %w", writing)}
 	case err != nil:
+		if failure := (*sources.Error)(nil); question.Query != "" && errors.Is(err, sources.ErrBadQuery) && errors.As(err, &failure) {
+			return rejected(w, question.Query, failure)
+		}
 		return followExit(err)
 	}
 	return nil
+}
+
+// rejected says what is wrong with the person's query. That is wrong use, and no other
+// attempt would fare better.
+func rejected(w world, query string, failure *sources.Error) error {
+	if err := report.Rejected(w.err, query, failure); err != nil {
+		return &exitError{code: exitFailed, err: err}
+	}
+	return &exitError{code: exitUsage}
 }
 
 // writeRecords writes records that came together at once, so that a reader sees them all.

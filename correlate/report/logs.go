@@ -129,6 +129,28 @@ func LogsNotes(w io.Writer, v *correlate.LogView) error {
 
 const noLogsAdvice = "A longer window (--since) may have it, or another name; its logs may not be in this Loki, or belong to another tenant."
 
+// Rejected writes why a query was not accepted, and points to where the server stopped:
+//
+//	obs: loki did not accept the query: parse error at line 1, col 5: syntax error
+//	  {a="b
+//	      ^
+//	  → a LogQL query begins with labels in braces
+func Rejected(w io.Writer, query string, failure *sources.Error) error {
+	p := &page{}
+	p.line("obs: %s %v: %s", string(failure.Backend), failure.Kind, failure.Detail)
+	lines := strings.Split(query, "\n")
+	if n := failure.Line - 1; n >= 0 && n < len(lines) && failure.Column > 0 {
+		text := []rune(lines[n])
+		before := sources.Printable(string(text[:min(failure.Column-1, len(text))]))
+		p.line("  %s%s", before, string(text[min(failure.Column-1, len(text)):]))
+		p.line("  %s^", strings.Repeat(" ", cells(before)))
+	}
+	if failure.Hint != "" {
+		p.line("  → %s", failure.Hint)
+	}
+	return p.writeTo(w)
+}
+
 // caseOf is a case with what a view has in common with one.
 func caseOf(v *correlate.LogView) *correlate.Case {
 	return &correlate.Case{Window: v.Window, Records: v.Records, Missing: v.Missing, Queries: v.Queries}

@@ -180,6 +180,30 @@ func TestLogsWithContext(t *testing.T) {
 	}
 }
 
+// The mark stands below the character that the server names, however wide those before it.
+func TestRejectedPointsToThePlace(t *testing.T) {
+	for _, test := range []struct {
+		asked        string
+		line, column int
+		want         string
+	}{
+		{`{a="b`, 1, 4, "  {a=\"b\n     ^\n"},
+		{`{a="支付"} |`, 1, 9, "  {a=\"支付\"} |\n            ^\n"},
+		{`{a="b"}`, 1, 8, "  {a=\"b\"}\n         ^\n"},
+		{"{a=\"\x1b\"} |", 1, 7, "  {a=\"\\x1b\"} |\n           ^\n"},
+		{"{a=\"b\"} # c\n| x y", 2, 5, "  | x y\n      ^\n"},
+		{`{a="b"}`, 1, 400, "  {a=\"b\"}\n         ^\n"},
+		{`{a="b"}`, 7, 1, ""},
+		{`{a="b"}`, 0, 0, ""},
+	} {
+		var b bytes.Buffer
+		failure := &sources.Error{Backend: sources.Loki, Kind: sources.ErrBadQuery, Detail: "no", Hint: "try", Line: test.line, Column: test.column}
+		if err := report.Rejected(&b, test.asked, failure); err != nil || b.String() != "obs: loki did not accept the query: no\n"+test.want+"  → try\n" {
+			t.Errorf("%q at %d:%d:\n%s%v", test.asked, test.line, test.column, b.String(), err)
+		}
+	}
+}
+
 func TestWritingLogsFails(t *testing.T) {
 	reader, writer := io.Pipe()
 	if err := reader.Close(); err != nil {
