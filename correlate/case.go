@@ -245,6 +245,11 @@ type Record struct {
 	Labels   sources.Labels  `json:"labels,omitempty"`
 	Metadata sources.Labels  `json:"metadata,omitempty"`
 	Join     Join            `json:"join"`
+	// Context tells that the record was not asked for, and stands beside one that was.
+	// Group is the number, from 1, of the records that stand together; 0 where no context
+	// was asked for.
+	Context bool `json:"context,omitempty"`
+	Group   int  `json:"group,omitempty"`
 }
 
 // Finding is one statement with what it rests on.

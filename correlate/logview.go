@@ -77,9 +77,11 @@ func (x *Explorer) newLogAnswer(q LogQuestion) *logAnswer {
 	return a
 }
 
-// Logs brings log records, oldest first: of a trace, the first ones; of a service or of
-// a LogQL query, the newest ones. The first of the three that the question names counts.
-// With a negative limit it brings none, for those who want patterns alone.
+// Logs brings log records, oldest first: of a trace or a request, the first ones; of a
+// service or of a LogQL query, the newest ones, or those nearest to a moment. The first of
+// the four that the question names counts. With a negative limit it brings none, for those
+// who want patterns alone. The records of a request are those that carry its ID, and those of
+// its traces.
 //
 // Without a window, the explorer's own holds. A trace that Jaeger has tells its time
 // itself; the records of another one are looked for in the window, and farther back where
@@ -94,13 +96,20 @@ func (x *Explorer) Logs(ctx context.Context, q LogQuestion) *LogView {
 	case x.set.Logs == nil:
 		a.note.notConfigured(sources.Loki, "no log record was looked at")
 	case q.Trace != "":
-		a.ofTrace(ctx)
+		a.ofRequest(ctx, ident.ID{Trace: q.Trace}, string(q.Trace))
+	case q.Request != "":
+		a.ofRequest(ctx, ident.ID{Request: q.Request}, q.Request)
 	case q.Service != "":
 		a.ofService(ctx)
 	case q.Query != "":
 		a.ofQuery(ctx, q.Query)
 	default:
-		a.note.take([]Missing{{Kind: MissingFailed, Reason: "no trace, service or query was named", Hint: "name one of them"}})
+		a.note.take([]Missing{{Kind: MissingFailed, Reason: "no trace, request, service or query was named", Hint: "name one of them"}})
+	}
+	if (q.Before > 0 || q.After > 0) && ctx.Err() == nil && x.set.Logs != nil {
+		if err := a.addContext(ctx); err != nil {
+			a.failed("not all records around those found were looked at", err)
+		}
 	}
 	if q.Patterns && a.compared != "" && ctx.Err() == nil {
 		a.findPatterns(ctx)
@@ -128,7 +137,11 @@ func (a *logAnswer) finish(ctx context.Context) *LogView {
 }
 
 func (a *logAnswer) failed(part string, err error) {
-	a.note.failed(sources.Loki, part, explainQuery(err))
+	err = explainQuery(err)
+	a.note.failed(sources.Loki, part, err)
+	if failure, ok := errors.AsType[*sources.Error](err); ok && errors.Is(err, sources.ErrBadQuery) && failure.Asked == sources.Printable(a.question.Query) {
+		a.view.rejected = failure
+	}
 }
 
 // explainQuery tells what to do about a query that is none for records. One that the
@@ -163,10 +176,10 @@ func (a *logAnswer) asks(query string) {
 	}
 }
 
-// ofTrace brings the records of a trace, as a lookup does.
-func (a *logAnswer) ofTrace(ctx context.Context) {
+// ofRequest brings the records of a trace or a request, as a lookup does.
+func (a *logAnswer) ofRequest(ctx context.Context, id ident.ID, text string) {
 	lookup := Lookup{
-		ID: ident.ID{Trace: a.question.Trace}, Text: string(a.question.Trace),
+		ID: id, Text: text,
 		Window: a.view.Window, Fixed: !a.question.Window.IsZero(),
 	}
 	found := Find(ctx, a.x.set, lookup, nil)
@@ -176,6 +189,9 @@ func (a *logAnswer) ofTrace(ctx context.Context) {
 	a.view.Window = found.Window
 	if found.Trace != nil {
 		a.view.Window = found.Trace.Window().Pad(recordSlack)
+	}
+	if n := len(found.Records); n > 0 { // a request may have records beyond its first trace
+		a.view.Window = a.view.Window.Union(sources.Window{From: found.Records[0].Time, To: found.Records[n-1].Time.Add(1)})
 	}
 	for _, h := range found.Hops {
 		if h.To == "records" {
@@ -230,6 +246,9 @@ func serviceQuery(records []Record) string {
 
 // ofService brings the newest records of a service.
 func (a *logAnswer) ofService(ctx context.Context) {
+	if at := a.question.Around; !at.IsZero() {
+		a.view.Window = sources.Window{From: at, To: at}.Pad(aroundReach[1])
+	}
 	streams, err := a.x.set.Logs.Streams(ctx, "", a.view.Window)
 	if err != nil {
 		a.failed("no log record was looked at", err)
@@ -269,6 +288,10 @@ func (a *logAnswer) ofQuery(ctx context.Context, query string) {
 	if a.limit < 0 {
 		return
 	}
+	if !a.question.Around.IsZero() {
+		a.nearest(ctx, query)
+		return
+	}
 	answer, err := a.x.set.Logs.Records(ctx, query, a.view.Window, a.limit, false)
 	for _, r := range slices.Backward(answer.Records) {
 		a.view.Records = append(a.view.Records, describeRecord(r))
@@ -288,6 +311,30 @@ func (a *logAnswer) ofQuery(ctx context.Context, query string) {
 	}
 }
 
+// nearest brings the records that the query selects nearest to a moment: half of them from
+// before it.
+func (a *logAnswer) nearest(ctx context.Context, query string) {
+	at, limit := a.question.Around, a.question.Limit
+	if limit == 0 {
+		limit = 2 * aroundRecords
+	}
+	before, err := a.beside(ctx, query, at, limit/2, false)
+	var after []sources.Record
+	if err == nil {
+		after, err = a.beside(ctx, query, at, limit-limit/2, true)
+	}
+	slices.Reverse(before)
+	a.view.Records = append(a.view.Records, described(append(before, after...))...)
+	a.view.Window = sources.Window{From: at, To: at.Add(1)}
+	if n := len(a.view.Records); n > 0 {
+		a.view.Window = a.view.Window.Union(sources.Window{From: a.view.Records[0].Time, To: a.view.Records[n-1].Time.Add(1)})
+	}
+	a.view.URL = a.x.set.Logs.Link(query, a.view.Window)
+	if err != nil {
+		a.failed("not all records around it were looked at", err)
+	}
+}
+
 // findPatterns compares the lines of the window with those of the baseline.
 func (a *logAnswer) findPatterns(ctx context.Context) {
 	window, baseline := a.sides()
@@ -304,6 +351,10 @@ func (a *logAnswer) findPatterns(ctx context.Context) {
 			Pattern: c.Pattern, Service: c.Service, Severity: c.Severity.String(), Change: string(c.Kind), Example: c.Example,
 			WindowCount: int(math.Round(c.WindowCount)), BaselineCount: int(math.Round(c.BaselineCount)),
 		})
+	}
+	if len(before.Lines) == 0 && len(now.Lines) > 0 {
+		a.nothing(fmt.Sprintf("it holds no such records in the baseline, %s: every pattern looks new", baseline),
+			"compare with a time that has some, with --baseline")
 	}
 	read, all := float64(len(now.Lines)+len(before.Lines)), now.weight()+before.weight()
 	switch {
@@ -505,14 +556,19 @@ func described(records []sources.Record) []Record {
 	return all
 }
 
-// streamOf selects the record's stream, in all its severities: some agents make a label
-// of that, and so a stream of each. A server that does not keep metadata apart has it
-// among the record's labels, and no stream has that.
+// streamOf selects the record's stream, as selectorOf does.
 func (a *logAnswer) streamOf(ctx context.Context, r Record) (sources.Selector, error) {
 	streams, err := a.x.set.Logs.Streams(ctx, "", sources.Window{From: r.Time, To: r.Time.Add(1)}.Pad(recordSlack))
 	if err != nil {
 		return nil, err
 	}
+	return selectorOf(streams, r)
+}
+
+// selectorOf selects the record's stream among those, in all its severities: some agents
+// make a label of that, and so a stream of each. A server that does not keep metadata apart
+// has it among the record's labels, and no stream has that.
+func selectorOf(streams []sources.Labels, r Record) (sources.Selector, error) {
 	own := r.Labels
 	found := 0
 	for _, stream := range streams {

@@ -554,3 +554,63 @@ func TestFollowFails(t *testing.T) {
 		t.Errorf("ended before it began: %v", err)
 	}
 }
+
+func TestLogsNearest(t *testing.T) {
+	s := newShop(t, question)
+	for _, second := range []int{-3 * 86400, -7200, -2, -1, 0, 1, 2, 7200, 9 * 86400} {
+		s.logs.stored = append(s.logs.stored, record("shop", noon.Add(time.Duration(second)*time.Second), strconv.Itoa(second), nil))
+	}
+	x, _ := s.explorer()
+	for _, test := range []struct {
+		name     string
+		question correlate.LogQuestion
+		want     []string
+	}{
+		{"of a service", correlate.LogQuestion{Service: "shop", Limit: 4}, []string{"-2", "-1", "0", "1"}},
+		{"an odd number", correlate.LogQuestion{Query: `{service_name="shop"}`, Limit: 3}, []string{"-1", "0", "1"}},
+		{"one", correlate.LogQuestion{Service: "shop", Limit: 1}, []string{"0"}},
+		{"as many as there are near", correlate.LogQuestion{Service: "shop"}, []string{"-259200", "-7200", "-2", "-1", "0", "1", "2", "7200"}},
+		{"with context", correlate.LogQuestion{Service: "shop", Limit: 1, Before: 1}, []string{"-1", "0"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			test.question.Around = noon
+			v := view(t, x, test.question)
+			if !slices.Equal(lines(v.Records), test.want) || len(v.Missing) > 0 {
+				t.Errorf("records %q, want %q, missing %+v", lines(v.Records), test.want, v.Missing)
+			}
+			if r := v.Records; !v.Window.Contains(r[len(r)-1].Time) {
+				t.Errorf("window %s does not have its records", v.Window)
+			}
+		})
+	}
+}
+
+func TestLogsOfARequest(t *testing.T) {
+	s := slowBank(t)
+	s.logs.stored = append(s.logs.stored,
+		record("shop", minuteOf(40).Add(-time.Second), "accepted req-7f3a", nil),
+		record("shop", minuteOf(40), "paid "+string(traceID(40)), sources.Labels{"request_id": "req-7f3a", "trace_id": string(traceID(40))}),
+		record("shop", minuteOf(40), "accepted req-7f3ab", nil),
+	)
+	x, _ := s.explorer()
+	v := view(t, x, correlate.LogQuestion{Request: "req-7f3a"})
+	joins := map[string]correlate.Join{}
+	for _, r := range v.Records {
+		joins[r.Line] = r.Join
+		if !v.Window.Contains(r.Time) {
+			t.Errorf("%s has no record of %s", v.Window, r.Time)
+		}
+	}
+	for line, want := range map[string]correlate.Join{
+		"accepted req-7f3a": correlate.ByRequestID, "paid " + string(traceID(40)): correlate.ByRequestID,
+		"bank timeout, gave up": correlate.BySpanID, "accepted req-7f3ab": "",
+	} {
+		if joins[line] != want {
+			t.Errorf("%q is joined by %q, want %q", line, joins[line], want)
+		}
+	}
+	v = view(t, x, correlate.LogQuestion{Request: "req-7f3a", Limit: 1})
+	if !slices.Equal(lines(v.Records), []string{"accepted req-7f3a"}) || !v.Truncated {
+		t.Errorf("records %q, missing %+v", lines(v.Records), v.Missing)
+	}
+}

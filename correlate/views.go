@@ -230,14 +230,21 @@ type WorkShare struct {
 // LogsSchema is the version of the JSON of LogView.
 const LogsSchema = "obs.logs/v1"
 
-// LogQuestion asks for log records: of a trace, of a service, or of a LogQL query.
+// LogQuestion asks for log records: of a trace, a request, a service, or a LogQL query.
 type LogQuestion struct {
 	Trace   sources.TraceID
 	Span    sources.SpanID // only its own, of a trace's
+	Request string         // a request ID
 	Service string
 	Query   string // LogQL
 	Window  sources.Window
 	Limit   int // of records; a default where 0, none at all where negative
+	// Before and After are how many records of its stream, at most 1,000, are wanted before
+	// and after each record. They do not count towards the limit.
+	Before, After int
+	// Around asks for the records nearest to a moment, of a service or a query: half of
+	// them from before it. The window does not count then.
+	Around time.Time
 	// Patterns asks for the templates of the lines too, against the baseline.
 	Patterns bool
 }
@@ -255,6 +262,22 @@ type LogView struct {
 	Sampled float64   `json:"sampled_share,omitempty"`
 	Missing []Missing `json:"missing"`
 	Queries []Query   `json:"queries"`
+	rejected *sources.Error
+}
+
+// Rejected is why the server did not accept the question's own query, with what to do
+// about it; nil where it did. It is no part of the view's JSON.
+func (v *LogView) Rejected() *sources.Error { return v.rejected }
+
+// Asked is how many of the records are no context.
+func (v *LogView) Asked() int {
+	n := 0
+	for i := range v.Records {
+		if !v.Records[i].Context {
+			n++
+		}
+	}
+	return n
 }
 
 // Pattern is a template of log lines and how often it occurs.

@@ -40,6 +40,10 @@ type Error struct {
 	Detail  string // what the server or the network said; cleaned, at most a few hundred bytes
 	Hint    string // what to do about it
 	Err     error  // what lies beneath, may be nil
+
+	// Line and Column, in characters from 1, are where in the query the server stopped; 0 where
+	// it does not say. The column may be one behind the end.
+	Line, Column int
 }
 
 // Error renders one line without the hint.

@@ -6,10 +6,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -17,6 +20,7 @@ import (
 
 	"obs/correlate"
 	"obs/sources"
+	"obs/sources/sandbox/lokiapi"
 	"obs/sources/sandbox/shop"
 )
 
@@ -51,15 +55,20 @@ func TestLogsOfTheShop(t *testing.T) {
 		{"the newest of a service", []string{"--service", "payment", "--limit", "3"}, exitOK, `^(\S+Z [A-Z]+ +payment +\S.*\n){3}$`, `more records than the newest 3,`},
 		{"more than are shown", []string{"--service", "payment"}, exitPartial, `^(\S+Z [A-Z]+ +payment +\S.*\n){1000}$`, `more records than the newest 1000,`},
 		{"a query", []string{`{service_name="payment"} |= "charge failed"`}, exitOK, `^(.* charge failed.*\n)+$`, `^$`},
-		{"a query with a comment", []string{`{service_name="payment"} |= "charge failed" # what fails`, "--patterns"}, exitOK, `(?m)^new +\d+ +0 warn +payment +charge failed`, `^$`},
+		{"a query with a comment", []string{`{service_name="payment"} |= "charge failed" # what fails`, "--patterns"}, exitOK, `(?m)^new +\d+ +0 warn +payment +charge failed`, `^obs: loki: it holds no such records in the baseline, .*: every pattern looks new\n`},
 		{"patterns", []string{"--service", "payment", "--patterns"}, exitOK, `^change +now +before severity service +pattern\nnew +\d+ +0 warn +payment +charge failed`, `^$`},
 		{"patterns of a sample", []string{`{service_name=~".+"}`, "--patterns"}, exitPartial, `(?m)^new +\d+ +0 warn +payment +charge failed`, `the patterns are made of \d+ of some \d+ lines \([0-9.]+ %\)`},
+		{"records as lines of JSON", []string{"--service", "payment", "--limit", "2", "-o", "jsonl"}, exitOK, `^(\{"time":"\S+Z","service":"payment",.*\}\n){2}$`, `more records`},
+		{"records as logfmt", []string{"--service", "payment", "--limit", "2", "-o", "logfmt"}, exitOK, `^(time=\S+Z service=payment level=\w+ .*msg=".+"\n){2}$`, `more records`},
+		{"with context", []string{`{service_name="payment"} |= "charge failed"`, "-C", "1", "--limit", "1"}, exitOK, `^\S+Z-\S+ +payment .*\n\S+Z \S+ +payment +charge failed.*\n(\S+Z-\S+ +payment .*\n)?$`, `more records`},
+		{"context as JSON", []string{`{service_name="payment"} |= "charge failed"`, "-B", "1", "--limit", "1", "-o", "jsonl"}, exitOK, `^\{.*"context":true,"group":1\}\n\{.*charge failed.*"group":1\}\n$`, `more records`},
+		{"patterns as lines of JSON", []string{"--service", "payment", "--patterns", "-o", "jsonl"}, exitOK, `^\{"pattern":"charge failed.*"change":"new".*\}\n(\{"pattern":.*\}\n)+$`, `^$`},
 		{"patterns as JSON", []string{"--service", "payment", "--patterns", "-o", "json", "--limit", "1"}, exitOK, `"change": "new"`, `.`},
-		{"wrong LogQL", []string{`{service_name="payment"`}, exitFailed, `^$`, `(?s)did not accept the query \(HTTP 400\): parse error at line 1.*→ a LogQL query begins with`},
-		{"a wrong expression", []string{`{service_name="payment"} |~ "("`}, exitFailed, `^$`, `HTTP 400`},
-		{"a query that counts", []string{`count_over_time({service_name="payment"}[5m])`}, exitFailed, `^$`, `(?s)this query counts or measures.*→ give the part that selects the lines`},
-		{"patterns of a query that counts", []string{`count_over_time({service_name="payment"}[5m])`, "--patterns"}, exitFailed, `^$`, `→ give the part that selects the lines`},
-		{"text that is no LogQL", []string{"charge failed"}, exitFailed, `^$`, `parse error`},
+		{"wrong LogQL", []string{`{service_name="payment"`}, exitUsage, `^$`, `^obs: loki did not accept the query: parse error at line 1, col 24: syntax error: .*\n  \{service_name="payment"\n {25}\^\n  → a LogQL query begins with`},
+		{"a wrong expression", []string{`{service_name="payment"} |~ "("`}, exitUsage, `^$`, `^obs: loki did not accept the query: parse error : .*missing closing \)`},
+		{"a query that counts", []string{`count_over_time({service_name="payment"}[5m])`}, exitUsage, `^$`, `(?s)this query counts or measures.*→ give the part that selects the lines`},
+		{"patterns of a query that counts", []string{`count_over_time({service_name="payment"}[5m])`, "--patterns"}, exitUsage, `^$`, `→ give the part that selects the lines`},
+		{"text that is no LogQL", []string{"charge failed"}, exitUsage, `^$`, `parse error(?s:.*)\n  charge failed\n  \^\n`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			got := ask(test.args...)
@@ -72,6 +81,23 @@ func TestLogsOfTheShop(t *testing.T) {
 	w := nowhere(failingWriter{}, io.Discard)
 	if status := run([]string{"logs", "--loki-url", loki, "--service", "payment"}, w); status != exitFailed {
 		t.Errorf("status %d of a full disk", status)
+	}
+}
+
+// Raw lines go into a pipe as they are stored, and on a terminal can do nothing.
+func TestRawLogs(t *testing.T) {
+	store := lokiapi.NewStore()
+	line := "\x1b[31mred\x1b[0m\tand \x9b\nat a"
+	store.Append(sources.Labels{"service_name": "a"}, sources.Record{Time: noon.Add(-time.Minute), Line: line})
+	server := httptest.NewServer(lokiapi.Handler(store, lokiapi.Options{}))
+	t.Cleanup(server.Close)
+	for shown, want := range map[bool]string{false: strings.ToValidUTF8(line, "\ufffd") + "\n", true: `\x1b[31mred\x1b[0m\tand ` + "\ufffd" + `\nat a` + "\n"} {
+		var out, said bytes.Buffer
+		w := nowhere(&out, &said)
+		w.shown, w.now = shown, func() time.Time { return noon }
+		if status := runContext(t.Context(), []string{"logs", "--service", "a", "-o", "raw", "--loki-url", server.URL}, w); status != exitOK || out.String() != want {
+			t.Errorf("on a terminal %t: status %d, %q, %s", shown, status, out.String(), said.String())
+		}
 	}
 }
 
@@ -89,6 +115,9 @@ func TestLogsFollow(t *testing.T) {
 	}{
 		{"text", []string{"--service", "payment"}, `^\S+Z [A-Z]+ +payment +\S`},
 		{"json", []string{`{service_name=~".+"}`, "-o", "json"}, `^\{"time":"20.*"line":".*\}$`},
+		{"jsonl", []string{`{service_name=~".+"}`, "-o", "jsonl"}, `^\{"time":"20.*"line":".*\}$`},
+		{"logfmt", []string{"--service", "payment", "-o", "logfmt"}, `^time=20\S+Z service=payment level=[a-z]+ .*service_name=payment.* msg="\S.*"$`},
+		{"raw", []string{"--service", "payment", "-o", "raw"}, `^\{"time":`},
 		{"from a time on", []string{"--service", "payment", "--since", "10m"}, `payment`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -108,7 +137,7 @@ func TestLogsFollow(t *testing.T) {
 					t.Errorf("%q, %s", lines.Text(), stderr.String())
 				}
 				var r correlate.Record
-				if err := json.Unmarshal(lines.Bytes(), &r); strings.HasPrefix(lines.Text(), "{") && (err != nil || r.Service == "" || r.Time.IsZero()) {
+				if err := json.Unmarshal(lines.Bytes(), &r); strings.Contains(test.name, "json") && (err != nil || r.Service == "" || r.Time.IsZero()) {
 					t.Errorf("%s: %+v, %v", lines.Text(), r, err)
 				}
 			}
@@ -133,8 +162,8 @@ func TestLogsFollowEnds(t *testing.T) {
 	}{
 		{"its time is up", []string{"--service", "payment", "--timeout", "200ms"}, exitOK, `^$`},
 		{"of a trace that nobody logs", []string{"--trace", "4bf92f3577b34da6a3ce929d0e0e4736", "--timeout", "200ms"}, exitOK, `^$`},
-		{"a wrong query", []string{`{service_name="payment"`}, exitFailed, `HTTP 400.*\n.*→ a LogQL query begins`},
-		{"a query that counts", []string{`rate({service_name="payment"}[1m])`}, exitFailed, `did not accept the query`},
+		{"a wrong query", []string{`{service_name="payment"`}, exitUsage, `col 24.*\n  \{service_name="payment"\n {25}\^\n  → a LogQL query begins`},
+		{"a query that counts", []string{`rate({service_name="payment"}[1m])`}, exitUsage, `did not accept the query`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			got := runAt(t.Context(), time.Now(), append([]string{"logs", "--follow", "--loki-url", loki}, test.args...)...)
@@ -212,5 +241,29 @@ func TestLogsInterrupted(t *testing.T) {
 	var exit *exec.ExitError
 	if err := program.Wait(); !errors.As(err, &exit) || exit.ExitCode() != exitTimeout || !strings.Contains(stderr.String(), "interrupted") {
 		t.Errorf("it ended with %v, and said %q", err, stderr.String())
+	}
+}
+
+// A limit above what the server gives at once brings every record once, also where pages
+// end amid many records of one nanosecond.
+func TestLogsBeyondAPage(t *testing.T) {
+	store := lokiapi.NewStore()
+	add := store.Appender(sources.Labels{"service_name": "a"})
+	const count = 13000
+	for i := range count {
+		add(noon.Add(-time.Duration(1+(count-1-i)/700)*time.Second), fmt.Sprintf("line %05d", i), nil)
+	}
+	server := httptest.NewServer(lokiapi.Handler(store, lokiapi.Options{}))
+	t.Cleanup(server.Close)
+	for limit, want := range map[string]int{"20000": count, "12345": 12345} {
+		got := runAt(t.Context(), noon, "logs", `{service_name="a"}`, "--limit", limit, "-o", "raw", "--loki-url", server.URL)
+		all := strings.Fields(strings.ReplaceAll(got.stdout, "line ", ""))
+		slices.Sort(all)
+		if got.status != exitOK || len(all) != want || len(slices.Compact(all)) != want {
+			t.Errorf("--limit %s: status %d, %d lines, want %d: %s", limit, got.status, len(all), want, got.stderr)
+		}
+		if cut := strings.Contains(got.stderr, "there are more records"); cut != (want < count) {
+			t.Errorf("--limit %s: %q", limit, got.stderr)
+		}
 	}
 }

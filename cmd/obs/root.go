@@ -38,6 +38,7 @@ type world struct {
 	in       io.Reader
 	out, err io.Writer
 	terminal bool // out is one, and so is the input
+	shown    bool // out is one, whatever the input is
 	getenv   func(string) string
 	now      func() time.Time
 }
@@ -46,6 +47,7 @@ func system() world {
 	return world{
 		in: os.Stdin, out: os.Stdout, err: os.Stderr,
 		terminal: term.IsTerminal(os.Stdout.Fd()) && term.IsTerminal(os.Stdin.Fd()),
+		shown:    term.IsTerminal(os.Stdout.Fd()),
 		getenv:   os.Getenv, now: time.Now,
 	}
 }
@@ -216,7 +218,14 @@ func (c *common) check(w world) error {
 		return usage(fmt.Errorf("no output %q", c.output), "-o takes "+strings.Join(outputs, ", "))
 	case c.output == "tui" && !w.terminal:
 		return usage(errors.New("-o tui wants a terminal"), "leave -o away, or use -o text")
-	case c.timeout <= 0:
+	}
+	return c.checkRest(w)
+}
+
+// checkRest settles what the flags leave open, but for the output, of which a command may
+// have forms of its own.
+func (c *common) checkRest(w world) error {
+	if c.timeout <= 0 {
 		return usage(fmt.Errorf("--timeout %s leaves no time", c.timeout), "give it as 30s or 2m")
 	}
 	c.noColor = c.noColor || w.getenv("NO_COLOR") != ""

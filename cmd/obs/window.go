@@ -73,6 +73,19 @@ func (f *windowFlags) window(now time.Time) (sources.Window, error) {
 	return w, nil
 }
 
+// moment reads a time, as --around has it.
+func (f *windowFlags) moment(text string, now time.Time) (time.Time, error) {
+	zone, err := time.LoadLocation(f.zone)
+	if err != nil {
+		return time.Time{}, usage(fmt.Errorf("no time zone %q", f.zone), "")
+	}
+	at, err := parseTime(text, now, zone)
+	if err != nil {
+		return at, usage(fmt.Errorf("--around: %w", err), "times are given as "+timeForms)
+	}
+	return at, nil
+}
+
 // baselineOf resolves --baseline for a window.
 func (f *windowFlags) baselineOf(w sources.Window, now time.Time) (sources.Window, error) {
 	const hint = "give an offset such as 24h, or an interval such as 2026-11-21T14:00:00Z/2026-11-21T14:30:00Z"

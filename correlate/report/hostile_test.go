@@ -111,7 +111,9 @@ func fill(v reflect.Value, name, payload string) {
 			return
 		}
 		for i := range v.NumField() {
-			fill(v.Field(i), v.Type().Field(i).Name, payload)
+			if v.Type().Field(i).IsExported() {
+				fill(v.Field(i), v.Type().Field(i).Name, payload)
+			}
 		}
 	case reflect.Bool:
 		v.SetBool(true)

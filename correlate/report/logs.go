@@ -24,10 +24,15 @@ const (
 )
 
 // RecordLine is a record in one line, without the end of it: time, severity and service,
-// a dash where it has none, and what it says.
+// a dash where it has none, and what it says. A dash stands behind the time of one that is
+// context, as grep has it.
 func RecordLine(r *correlate.Record) string {
 	severity, service := orDash(strings.ToUpper(r.Severity)), orDash(r.Service)
-	line := fmt.Sprintf("%s %s %s %s", r.Time.UTC().Format(recordTime), widen(severity, severityWidth), widen(service, serviceWidth),
+	mark := " "
+	if r.Context {
+		mark = "-"
+	}
+	line := fmt.Sprintf("%s%s%s %s %s", r.Time.UTC().Format(recordTime), mark, widen(severity, severityWidth), widen(service, serviceWidth),
 		sources.Printable(Message(r.Line)))
 	return strings.TrimRight(line, " ")
 }
@@ -42,13 +47,34 @@ func orDash(s string) string {
 // widen fills text up to a width, and leaves longer text whole.
 func widen(s string, width int) string { return s + strings.Repeat(" ", max(0, width-cells(s))) }
 
-// LogsText writes the records of a view, one a line, and nothing else.
+// groupsBorder is what stands between records that do not stand together, as in grep.
+const groupsBorder = "--"
+
+// recordLines are the records of a view as lines. Only with context there are groups.
+func recordLines(v *correlate.LogView) (lines []string) {
+	for i := range v.Records {
+		if i > 0 && v.Records[i].Group != v.Records[i-1].Group {
+			lines = append(lines, groupsBorder)
+		}
+		lines = append(lines, RecordLine(&v.Records[i]))
+	}
+	return lines
+}
+
+// LogsText writes the records of a view, one a line, and nothing else, but for what
+// borders groups.
 func LogsText(w io.Writer, v *correlate.LogView) error {
 	var b strings.Builder
-	for i := range v.Records {
-		b.WriteString(RecordLine(&v.Records[i]) + "\n")
+	for _, line := range recordLines(v) {
+		b.WriteString(line + "\n")
 	}
 	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// RecordText writes a record as RecordLine has it, and the end of the line.
+func RecordText(w io.Writer, r *correlate.Record) error {
+	_, err := io.WriteString(w, RecordLine(r)+"\n")
 	return err
 }
 
@@ -103,6 +129,28 @@ func LogsNotes(w io.Writer, v *correlate.LogView) error {
 
 const noLogsAdvice = "A longer window (--since) may have it, or another name; its logs may not be in this Loki, or belong to another tenant."
 
+// Rejected writes why a query was not accepted, and points to where the server stopped:
+//
+//	obs: loki did not accept the query: parse error at line 1, col 5: syntax error
+//	  {a="b
+//	      ^
+//	  → a LogQL query begins with labels in braces
+func Rejected(w io.Writer, query string, failure *sources.Error) error {
+	p := &page{}
+	p.line("obs: %s %v: %s", string(failure.Backend), failure.Kind, failure.Detail)
+	lines := strings.Split(query, "\n")
+	if n := failure.Line - 1; n >= 0 && n < len(lines) && failure.Column > 0 {
+		text := []rune(lines[n])
+		before := sources.Printable(string(text[:min(failure.Column-1, len(text))]))
+		p.line("  %s%s", before, string(text[min(failure.Column-1, len(text)):]))
+		p.line("  %s^", strings.Repeat(" ", cells(before)))
+	}
+	if failure.Hint != "" {
+		p.line("  → %s", failure.Hint)
+	}
+	return p.writeTo(w)
+}
+
 // caseOf is a case with what a view has in common with one.
 func caseOf(v *correlate.LogView) *correlate.Case {
 	return &correlate.Case{Window: v.Window, Records: v.Records, Missing: v.Missing, Queries: v.Queries}
@@ -111,12 +159,28 @@ func caseOf(v *correlate.LogView) *correlate.Case {
 // LogsJSON writes a view as one indented JSON object, safe on a terminal as JSON is.
 func LogsJSON(w io.Writer, v *correlate.LogView) error { return writeJSON(w, v) }
 
-// RecordJSON writes a record as one line of JSON, safe on a terminal as JSON is.
-func RecordJSON(w io.Writer, r *correlate.Record) error {
+// RecordJSON writes a record as one line of JSON, its time first, safe on a terminal as
+// JSON is.
+func RecordJSON(w io.Writer, r *correlate.Record) error { return lineJSON(w, r) }
+
+// PatternsJSONL writes the patterns of a view, one a line of JSON.
+func PatternsJSONL(w io.Writer, v *correlate.LogView) error {
+	var b bytes.Buffer
+	for i := range v.Patterns {
+		if err := lineJSON(&b, &v.Patterns[i]); err != nil {
+			return err
+		}
+	}
+	_, err := w.Write(b.Bytes())
+	return err
+}
+
+// lineJSON writes a value without floating-point numbers as one line of JSON.
+func lineJSON(w io.Writer, value any) error {
 	var b bytes.Buffer
 	encoder := json.NewEncoder(&b)
 	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(r); err != nil {
+	if err := encoder.Encode(value); err != nil {
 		return err
 	}
 	_, err := w.Write(inert(b.Bytes()))
@@ -127,7 +191,11 @@ func RecordJSON(w io.Writer, r *correlate.Record) error {
 func LogsMarkdown(w io.Writer, v *correlate.LogView) error {
 	p := &page{}
 	c := caseOf(v)
-	p.line("# Logs: %s", counted(len(v.Records), "record"))
+	title := counted(v.Asked(), "record")
+	if context := len(v.Records) - v.Asked(); context > 0 {
+		title += fmt.Sprintf(", and %d around them", context)
+	}
+	p.line("# Logs: %s", title)
 	p.blank()
 	p.line("- window: %s", v.Window.String())
 	if v.Query != "" {
@@ -148,8 +216,8 @@ func LogsMarkdown(w io.Writer, v *correlate.LogView) error {
 		p.line("## Records")
 		p.blank()
 		drawn := &page{}
-		for i := range v.Records {
-			drawn.line("%s", RecordLine(&v.Records[i]))
+		for _, line := range recordLines(v) {
+			drawn.line("%s", line)
 		}
 		fenced(p, drawn)
 	}

@@ -23,6 +23,7 @@ type logForm func(io.Writer, *correlate.LogView) error
 
 var logForms = map[string]logForm{
 	"text": report.LogsText, "patterns": report.PatternsText, "notes": report.LogsNotes, "markdown": report.LogsMarkdown, "json": report.LogsJSON,
+	"patterns-jsonl": report.PatternsJSONL,
 }
 
 func writeLogs(t testing.TB, as logForm, v *correlate.LogView) string {
@@ -94,7 +95,7 @@ func TestRecordsAreLines(t *testing.T) {
 			r.Line = line
 			text := report.RecordLine(&r)
 			inert(t, name, text)
-			if strings.Contains(text, "\n") || !strings.HasPrefix(text, "2026-11-21T12:00:00.000Z ") {
+			if strings.Contains(text, "\n") || !strings.HasPrefix(text, "2026-11-21T12:00:00.000Z-") { // it is context
 				t.Errorf("%s: %q", name, text)
 			}
 			var b bytes.Buffer
@@ -158,6 +159,51 @@ func TestHostileLogs(t *testing.T) {
 	}
 }
 
+// Context is marked as grep marks it, and what stands apart is kept apart.
+func TestLogsWithContext(t *testing.T) {
+	v := madeLogs()
+	v.Records[0].Group, v.Records[1].Group, v.Records[2].Group, v.Records[3].Group = 1, 2, 2, 2
+	v.Records[1].Context, v.Records[3].Context = true, true
+	marks := ""
+	for line := range strings.Lines(writeLogs(t, report.LogsText, v)) {
+		if line == "--\n" {
+			marks += "|"
+		} else {
+			marks += line[len("2026-11-21T12:00:00.000Z"):][:1]
+		}
+	}
+	if marks != " |- -" {
+		t.Errorf("marks %q", marks)
+	}
+	if markdown := writeLogs(t, report.LogsMarkdown, v); !strings.HasPrefix(markdown, "# Logs: 2 records, and 2 around them\n") {
+		t.Error(markdown)
+	}
+}
+
+// The mark stands below the character that the server names, however wide those before it.
+func TestRejectedPointsToThePlace(t *testing.T) {
+	for _, test := range []struct {
+		asked        string
+		line, column int
+		want         string
+	}{
+		{`{a="b`, 1, 4, "  {a=\"b\n     ^\n"},
+		{`{a="支付"} |`, 1, 9, "  {a=\"支付\"} |\n            ^\n"},
+		{`{a="b"}`, 1, 8, "  {a=\"b\"}\n         ^\n"},
+		{"{a=\"\x1b\"} |", 1, 7, "  {a=\"\\x1b\"} |\n           ^\n"},
+		{"{a=\"b\"} # c\n| x y", 2, 5, "  | x y\n      ^\n"},
+		{`{a="b"}`, 1, 400, "  {a=\"b\"}\n         ^\n"},
+		{`{a="b"}`, 7, 1, ""},
+		{`{a="b"}`, 0, 0, ""},
+	} {
+		var b bytes.Buffer
+		failure := &sources.Error{Backend: sources.Loki, Kind: sources.ErrBadQuery, Detail: "no", Hint: "try", Line: test.line, Column: test.column}
+		if err := report.Rejected(&b, test.asked, failure); err != nil || b.String() != "obs: loki did not accept the query: no\n"+test.want+"  → try\n" {
+			t.Errorf("%q at %d:%d:\n%s%v", test.asked, test.line, test.column, b.String(), err)
+		}
+	}
+}
+
 func TestWritingLogsFails(t *testing.T) {
 	reader, writer := io.Pipe()
 	if err := reader.Close(); err != nil {
@@ -168,7 +214,9 @@ func TestWritingLogsFails(t *testing.T) {
 			t.Errorf("%s: got %v, want %v", as, err, io.ErrClosedPipe)
 		}
 	}
-	if err := report.RecordJSON(writer, &madeLogs().Records[0]); !errors.Is(err, io.ErrClosedPipe) {
-		t.Errorf("a record: got %v", err)
+	for as, form := range recordForms {
+		if err := form(writer, &madeLogs().Records[0]); !errors.Is(err, io.ErrClosedPipe) {
+			t.Errorf("a record as %s: got %v", as, err)
+		}
 	}
 }

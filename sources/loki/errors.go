@@ -42,6 +42,9 @@ var advice = []struct{ words, hint string }{
 	{"at least one regexp or equality matcher", "name a label that the streams must have, such as service_name"},
 }
 
+// stopped is how Loki says where in a query it stopped.
+var stopped = regexp.MustCompile(`^parse error at line ([0-9]{1,6}), col ([0-9]{1,6}): `)
+
 // advise makes the error of a request tell what to do about it in the case of Loki.
 func (c *Client) advise(ctx context.Context, q question, err error) error {
 	failure, ok := errors.AsType[*sources.Error](err)
@@ -57,6 +60,10 @@ func (c *Client) advise(ctx context.Context, q question, err error) error {
 		mistaken := c.client.Failure(ctx, sources.ErrNotThisAPI, nil)
 		mistaken.Status, mistaken.Detail = failure.Status, failure.Detail
 		return mistaken
+	}
+	if at := stopped.FindStringSubmatch(failure.Detail); at != nil && errors.Is(err, sources.ErrBadQuery) {
+		failure.Line, _ = strconv.Atoi(at[1]) // 0 for a number that is none
+		failure.Column, _ = strconv.Atoi(at[2])
 	}
 	for _, a := range advice {
 		if strings.Contains(failure.Detail, a.words) {

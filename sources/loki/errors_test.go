@@ -71,6 +71,22 @@ func TestQueriesThatCannotWorkAreNotEmpty(t *testing.T) {
 	}
 }
 
+// Where Loki stopped in a query is read off its message.
+func TestWhereAQueryIsWrong(t *testing.T) {
+	for text, want := range map[string][2]int{
+		"parse error at line 2, col 41: syntax error: unexpected $end": {2, 41},
+		"parse error : stage '|~': error parsing regexp":               {},
+		"parse error at line 99999999999, col 1: no":                   {},
+	} {
+		client, _ := open(t, &canned{t: t, text: text, status: 400})
+		_, err := client.Records(t.Context(), lines, recorded, 10, true)
+		failure := (*sources.Error)(nil)
+		if !errors.As(err, &failure) || failure.Line != want[0] || failure.Column != want[1] {
+			t.Errorf("%s: %+v", text, failure)
+		}
+	}
+}
+
 func mustFail(t *testing.T, err, kind error, status int, detail, hint string) {
 	t.Helper()
 	failure := (*sources.Error)(nil)

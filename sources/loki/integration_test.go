@@ -703,3 +703,38 @@ func TestLiveFollowRefusals(t *testing.T) {
 	cancel()
 	following.Wait()
 }
+
+// More records than the server gives at once come by pages, each once and in order, either
+// way, also where a page ends amid many records of one nanosecond.
+func TestLivePages(t *testing.T) {
+	l := connect(t)
+	const count, together = 12000, 700
+	pushed := make([]sources.Record, count)
+	for i := range pushed {
+		at := time.Duration(i/together*together) * time.Millisecond
+		pushed[i] = l.record(at, "cart", fmt.Sprintf("line %05d", i), nil)
+	}
+	l.push(pushed)
+	want := map[string]bool{}
+	for _, r := range pushed {
+		want[r.Line] = true
+	}
+	for _, forward := range []bool{true, false} {
+		for limit, read := range map[int]int{20000: count, 7001: 7001} {
+			answer, err := l.client.Records(t.Context(), l.query(), l.window, limit, forward)
+			got := map[string]bool{}
+			for i, r := range answer.Records {
+				got[r.Line] = true
+				if i > 0 && !answer.Records[i-1].Time.Equal(r.Time) && answer.Records[i-1].Time.Before(r.Time) != forward {
+					t.Fatalf("forward %t: record %d is out of order", forward, i)
+				}
+			}
+			if err != nil || len(answer.Records) != read || len(got) != read || answer.Truncated != (read < count) || len(answer.Warnings) > 0 {
+				t.Errorf("forward %t, limit %d: %d records, %d different ones, want %d; truncated %t, %q, %v", forward, limit, len(answer.Records), len(got), read, answer.Truncated, answer.Warnings, err)
+			}
+			if limit > count && !maps.Equal(got, want) {
+				t.Errorf("forward %t: other records than were pushed", forward)
+			}
+		}
+	}
+}
