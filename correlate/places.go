@@ -27,8 +27,8 @@ type Place struct {
 	Records int    `json:"records"`         // how many were found there
 }
 
-// placeOf is where a record carries the ID of a search.
-func placeOf(r sources.Record, s search) (kind, field string) {
+// carriedIn is where a record carries the ID of a search.
+func carriedIn(r sources.Record, s search) (kind, field string) {
 	for _, of := range []struct {
 		kind   string
 		labels sources.Labels
@@ -53,7 +53,7 @@ func placesOf(records []sources.Record, s search) []Place {
 	counts := map[Place]int{}
 	for _, r := range records {
 		service, _ := r.Stream.First(logServiceLabels...)
-		kind, field := placeOf(r, s)
+		kind, field := carriedIn(r, s)
 		counts[Place{Service: service, Kind: kind, Field: field}]++
 	}
 	all := make([]Place, 0, len(counts))

@@ -259,9 +259,9 @@ type LogView struct {
 	Patterns  []Pattern      `json:"patterns"`
 	Truncated bool           `json:"truncated,omitempty"`
 	// Sampled is the share of the lines from which the patterns were made, 1 for all.
-	Sampled float64   `json:"sampled_share,omitempty"`
-	Missing []Missing `json:"missing"`
-	Queries []Query   `json:"queries"`
+	Sampled  float64   `json:"sampled_share,omitempty"`
+	Missing  []Missing `json:"missing"`
+	Queries  []Query   `json:"queries"`
 	rejected *sources.Error
 }
 

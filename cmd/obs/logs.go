@@ -176,9 +176,9 @@ func (o *logsOptions) question(query string) (correlate.LogQuestion, error) {
 		q.Trace = id.Trace
 	}
 	if o.request != "" {
-		id, err := ident.Parse(o.request)
+		id, err := ident.Read(o.request)
 		if err == nil && id.Request == "" {
-			err = fmt.Errorf("%q is a trace's", o.request)
+			err = fmt.Errorf("no request ID, but %s", id.Reading)
 		}
 		if err != nil {
 			return q, usage(fmt.Errorf("--request: %w", err), "give the ID as the records have it; --trace takes trace IDs")
