@@ -18,38 +18,63 @@ const (
 	noSpanID  sources.SpanID  = "0000000000000000"
 )
 
-// assembly gathers spans into traces, in the order in which traces first occur.
-type assembly struct {
-	ids   []sources.TraceID
-	spans map[sources.TraceID][]sources.Span
-}
+// assembly gathers the spans of an answer.
+type assembly struct{ spans []sources.Span }
 
-// add puts the span's events in order of time: the server orders them by name.
-func (a *assembly) add(s sources.Span) {
-	slices.SortStableFunc(s.Events, func(a, b sources.Event) int { return a.Time.Compare(b.Time) })
-	if a.spans == nil {
-		a.spans = map[sources.TraceID][]sources.Span{}
-	}
-	if _, known := a.spans[s.TraceID]; !known {
-		a.ids = append(a.ids, s.TraceID)
-	}
-	a.spans[s.TraceID] = append(a.spans[s.TraceID], s)
-}
-
+// traces parts the spans into traces, in the order in which traces first occur. Spans
+// are moved and not copied: there may be many.
 func (a *assembly) traces() []sources.Trace {
+	rank := map[sources.TraceID]int32{}
+	ranks := make([]int32, len(a.spans))
+	order := make([]int32, len(a.spans))
+	for i := range a.spans {
+		at, known := rank[a.spans[i].TraceID]
+		if !known {
+			at = int32(len(rank))
+			rank[a.spans[i].TraceID] = at
+		}
+		ranks[i], order[i] = at, int32(i)
+	}
+	slices.SortFunc(order, func(i, j int32) int {
+		return cmp.Or(cmp.Compare(ranks[i], ranks[j]), inOrder(&a.spans[i], &a.spans[j]), cmp.Compare(i, j))
+	})
+	arrange(a.spans, order)
 	var all []sources.Trace
-	for _, id := range a.ids {
-		spans := a.spans[id]
-		slices.SortStableFunc(spans, inOrder)
-		all = append(all, sources.Trace{ID: id, Spans: withoutRepeats(spans)})
+	for rest := a.spans; len(rest) > 0; {
+		n := slices.IndexFunc(rest, func(s sources.Span) bool { return s.TraceID != rest[0].TraceID })
+		if n < 0 {
+			n = len(rest)
+		}
+		all = append(all, sources.Trace{ID: rest[0].TraceID, Spans: withoutRepeats(rest[:n:n])})
+		rest = rest[n:]
 	}
 	return all
+}
+
+// arrange puts the spans in the order, which names them by their places. It uses the
+// order up.
+func arrange(spans []sources.Span, order []int32) {
+	for i := range order {
+		at := i
+		moved := spans[i]
+		for int(order[at]) != i {
+			from := int(order[at])
+			spans[at] = spans[from]
+			order[at], at = int32(at), from
+		}
+		spans[at], order[at] = moved, int32(at)
+	}
+}
+
+// inTime puts the events of a span in order of time: the server orders them by name.
+func inTime(events []sources.Event) {
+	slices.SortStableFunc(events, func(a, b sources.Event) int { return a.Time.Compare(b.Time) })
 }
 
 // inOrder puts spans in order of their start. Of those that start together the
 // longest comes first, since it may be the parent of the others; the rest makes the
 // order the same on every run.
-func inOrder(a, b sources.Span) int {
+func inOrder(a, b *sources.Span) int {
 	return cmp.Or(
 		a.Start.Compare(b.Start),
 		cmp.Compare(b.Duration, a.Duration),
@@ -67,13 +92,17 @@ func inOrder(a, b sources.Span) int {
 func withoutRepeats(ordered []sources.Span) []sources.Span {
 	type identity struct {
 		id      sources.SpanID
-		start   int64
 		service string
 		kind    sources.Kind
 	}
-	seen := make(map[identity]bool, len(ordered))
+	seen := map[identity]bool{} // of the spans that start together
+	var start time.Time
 	return slices.DeleteFunc(ordered, func(s sources.Span) bool {
-		this := identity{s.ID, s.Start.UnixNano(), s.Service, s.Kind}
+		if !s.Start.Equal(start) {
+			clear(seen)
+			start = s.Start
+		}
+		this := identity{s.ID, s.Service, s.Kind}
 		repeated := seen[this] && s.ID != noSpanID
 		seen[this] = true
 		return repeated

@@ -1,0 +1,193 @@
+// Command bigtrace measures `obs trace` of large traces: how long it takes compared with
+// curl, which fetches the same answers and does nothing with them, and how much memory
+// compared with the answers' size.
+//
+// Without flags it serves made answers of both of Jaeger's APIs from memory, which is as
+// fast as an answer can come: there obs is compared with a copy. With --jaeger-url and
+// --otlp-url it sends the trace to a real Jaeger first, whose own time both wait for.
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+type options struct {
+	obs       string
+	runs      int
+	spans     int
+	jaegerURL string
+	otlpURL   string
+	output    string
+}
+
+func main() {
+	var o options
+	flag.StringVar(&o.obs, "obs", "bin/obs", "the `program` to measure")
+	flag.IntVar(&o.runs, "runs", 5, "runs of each, of which the median counts")
+	flag.IntVar(&o.spans, "spans", 50000, "spans of the trace")
+	flag.StringVar(&o.jaegerURL, "jaeger-url", "", "measure with this Jaeger")
+	flag.StringVar(&o.otlpURL, "otlp-url", "", "where it receives spans")
+	flag.StringVar(&o.output, "o", "text", "the form that obs writes: text, markdown or json")
+	flag.Parse()
+	if err := run(context.Background(), &o); err != nil {
+		fmt.Fprintln(os.Stderr, "bigtrace:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, o *options) error {
+	fmt.Printf("%-28s %9s  %8s  %8s  %6s  %9s  %6s\n", "answer", "size", "curl", "obs", "ratio", "peak", "/size")
+	if o.jaegerURL != "" {
+		if err := send(ctx, o.otlpURL, trace(o.spans)); err != nil {
+			return err
+		}
+		return compare(ctx, o, fmt.Sprintf("Jaeger, %d spans", o.spans), o.jaegerURL, "/api/v3/traces/"+traceID)
+	}
+	// As many spans as make an answer of 100 MB.
+	hundred := trace(o.spans)
+	hundred = trace(o.spans * 100_000_000 / len(answerV3(hundred)))
+	for _, all := range [][]span{trace(o.spans), hundred} {
+		if err := serve(ctx, o, fmt.Sprintf("v3, %d spans", len(all)), "/api/v3/traces/"+traceID, answerV3(all)); err != nil {
+			return err
+		}
+		if err := serve(ctx, o, fmt.Sprintf("v1, %d spans", len(all)), "/api/traces/"+traceID, answerV1(all)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// serve compares on an answer that is served from memory under the path.
+func serve(ctx context.Context, o *options, name, path string, answer []byte) error {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	server := &http.Server{ReadHeaderTimeout: 10 * time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != path {
+			http.NotFound(w, r)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write(answer) // a client that left is none of the server's business
+	})}
+	stopped := make(chan error, 1)
+	go func() { stopped <- server.Serve(listener) }()
+	err = compare(ctx, o, name, "http://"+listener.Addr().String(), path)
+	_ = server.Close()
+	if stop := <-stopped; !errors.Is(stop, http.ErrServerClosed) {
+		err = cmp.Or(err, stop)
+	}
+	return err
+}
+
+// compare runs curl and obs in turn, so that both meet the same machine, and prints what
+// came out.
+func compare(ctx context.Context, o *options, name, base, path string) error {
+	var curls, obss []time.Duration
+	size, peak := 0, 0
+	for range o.runs {
+		curl, err := measure(ctx, "curl", "-s", "-o", "/dev/null", "--fail", "-w", "%{size_download}", base+path)
+		if err != nil {
+			return err
+		}
+		if _, err := fmt.Sscan(curl.out, &size); err != nil {
+			return fmt.Errorf("curl told no size: %w", err)
+		}
+		obs, err := measure(ctx, o.obs, "trace", traceID, "--jaeger-url", base, "-o", o.output)
+		if err != nil {
+			return err
+		}
+		if !strings.Contains(obs.out, traceID) {
+			return fmt.Errorf("obs shows no trace: %.200s", obs.out)
+		}
+		curls, obss = append(curls, curl.took), append(obss, obs.took)
+		peak = max(peak, obs.peak)
+	}
+	curl, obs := median(curls), median(obss)
+	fmt.Printf("%-28s %6.1f MB  %6.3f s  %6.3f s  %6.2f  %6.1f MB  %6.2f\n", name, float64(size)/1e6,
+		curl.Seconds(), obs.Seconds(), obs.Seconds()/curl.Seconds(), float64(peak)/1e6, float64(peak)/float64(size))
+	return nil
+}
+
+func median(all []time.Duration) time.Duration {
+	slices.Sort(all)
+	return all[len(all)/2]
+}
+
+// measured is a run of a program.
+type measured struct {
+	out  string // how its output begins
+	took time.Duration
+	peak int // bytes resident at most
+}
+
+func measure(ctx context.Context, program string, args ...string) (measured, error) {
+	cmd := exec.CommandContext(ctx, program, args...) //nolint:gosec // what to run is the person's own choice
+	// Only the trace is asked for, whatever else is configured where this runs.
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}
+	var out head
+	var failure bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &failure
+	began := time.Now()
+	err := cmd.Run()
+	took := time.Since(began)
+	// Loki is not there, so obs says that its answer is partial.
+	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) && exit.ExitCode() == 4 {
+		err = nil
+	}
+	if err != nil {
+		return measured{}, fmt.Errorf("%s: %w: %.300s", program, err, failure.String())
+	}
+	peak := 0
+	if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
+		peak = int(usage.Maxrss) << 10
+	}
+	return measured{string(out.kept), took, peak}, nil
+}
+
+// head keeps the beginning of what is written, and reads over the rest.
+type head struct{ kept []byte }
+
+func (h *head) Write(p []byte) (int, error) {
+	h.kept = append(h.kept, p[:min(len(p), 64<<10-len(h.kept))]...)
+	return len(p), nil
+}
+
+// sentAtOnce is how many spans go into one request; OpenTelemetry's batches have 8192.
+const sentAtOnce = 8192
+
+// send sends the trace to a real Jaeger, as OTLP in JSON.
+func send(ctx context.Context, base string, all []span) error {
+	for batch := range slices.Chunk(all, sentAtOnce) {
+		request, err := http.NewRequestWithContext(ctx, http.MethodPost, base+"/v1/traces", bytes.NewReader(otlp(batch)))
+		if err != nil {
+			return err
+		}
+		request.Header.Set("Content-Type", "application/json")
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			return err
+		}
+		text, err := io.ReadAll(response.Body)
+		_ = response.Body.Close()
+		if err != nil || response.StatusCode != http.StatusOK {
+			return fmt.Errorf("sending spans: %s: %.200s: %w", response.Status, text, err)
+		}
+	}
+	return nil
+}
