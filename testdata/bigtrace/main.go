@@ -50,7 +50,7 @@ func main() {
 }
 
 func run(ctx context.Context, o *options) error {
-	fmt.Printf("%-28s %9s  %8s  %8s  %6s  %9s  %6s\n", "answer", "size", "curl", "obs", "ratio", "peak", "/size")
+	fmt.Printf("%-28s %9s  %8s  %8s  %6s  %8s  %9s  %6s\n", "answer", "size", "curl", "obs", "ratio", "obs CPU", "peak", "/size")
 	if o.jaegerURL != "" {
 		if err := send(ctx, o.otlpURL, trace(o.spans)); err != nil {
 			return err
@@ -98,7 +98,7 @@ func serve(ctx context.Context, o *options, name, path string, answer []byte) er
 // compare runs curl and obs in turn, so that both meet the same machine, and prints what
 // came out.
 func compare(ctx context.Context, o *options, name, base, path string) error {
-	var curls, obss []time.Duration
+	var curls, obss, cpus []time.Duration
 	size, peak := 0, 0
 	for range o.runs {
 		curl, err := measure(ctx, "curl", "-s", "-o", "/dev/null", "--fail", "-w", "%{size_download}", base+path)
@@ -116,11 +116,12 @@ func compare(ctx context.Context, o *options, name, base, path string) error {
 			return fmt.Errorf("obs shows no trace: %.200s", obs.out)
 		}
 		curls, obss = append(curls, curl.took), append(obss, obs.took)
+		cpus = append(cpus, obs.cpu)
 		peak = max(peak, obs.peak)
 	}
 	curl, obs := median(curls), median(obss)
-	fmt.Printf("%-28s %6.1f MB  %6.3f s  %6.3f s  %6.2f  %6.1f MB  %6.2f\n", name, float64(size)/1e6,
-		curl.Seconds(), obs.Seconds(), obs.Seconds()/curl.Seconds(), float64(peak)/1e6, float64(peak)/float64(size))
+	fmt.Printf("%-28s %6.1f MB  %6.3f s  %6.3f s  %6.2f  %6.3f s  %6.1f MB  %6.2f\n", name, float64(size)/1e6,
+		curl.Seconds(), obs.Seconds(), obs.Seconds()/curl.Seconds(), median(cpus).Seconds(), float64(peak)/1e6, float64(peak)/float64(size))
 	return nil
 }
 
@@ -133,7 +134,8 @@ func median(all []time.Duration) time.Duration {
 type measured struct {
 	out  string // how its output begins
 	took time.Duration
-	peak int // bytes resident at most
+	cpu  time.Duration // of all its threads, which another program's work does not change much
+	peak int           // bytes resident at most
 }
 
 func measure(ctx context.Context, program string, args ...string) (measured, error) {
@@ -157,7 +159,8 @@ func measure(ctx context.Context, program string, args ...string) (measured, err
 	if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
 		peak = int(usage.Maxrss) << 10
 	}
-	return measured{string(out.kept), took, peak}, nil
+	cpu := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+	return measured{string(out.kept), took, cpu, peak}, nil
 }
 
 // head keeps the beginning of what is written, and reads over the rest.
