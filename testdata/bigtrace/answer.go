@@ -1,7 +1,7 @@
 package main
 
 import (
-	"bytes"
+	"bufio"
 	"fmt"
 	"time"
 )
@@ -87,9 +87,8 @@ func resource(service int) []attribute {
 }
 
 // otlp writes the spans as OTLP in JSON, one resource for each service.
-func otlp(all []span) []byte {
-	var b bytes.Buffer
-	b.WriteString(`{"resourceSpans":[`)
+func otlp(b *bufio.Writer, all []span) {
+	text(b, `{"resourceSpans":[`)
 	separate := separator()
 	for service := range services {
 		first := true
@@ -98,107 +97,111 @@ func otlp(all []span) []byte {
 				continue
 			}
 			if first {
-				separate(&b)
-				b.WriteString(`{"resource":{"attributes":[`)
-				otlpAttributes(&b, resource(service))
-				b.WriteString(`]},"scopeSpans":[{"scope":{"name":"made"},"spans":[`)
+				separate(b)
+				text(b, `{"resource":{"attributes":[`)
+				otlpAttributes(b, resource(service))
+				text(b, `]},"scopeSpans":[{"scope":{"name":"made"},"spans":[`)
 			} else {
-				b.WriteByte(',')
+				text(b, ",")
 			}
 			first = false
-			otlpSpan(&b, &all[i])
+			otlpSpan(b, &all[i])
 		}
 		if !first {
-			b.WriteString(`]}]}`)
+			text(b, `]}]}`)
 		}
 	}
-	b.WriteString(`]}`)
-	return b.Bytes()
+	text(b, `]}`)
 }
 
-func otlpSpan(b *bytes.Buffer, s *span) {
+func otlpSpan(b *bufio.Writer, s *span) {
 	start := began.Add(s.start)
-	fmt.Fprintf(b, `{"traceId":%q,"spanId":"%016x",`, traceID, s.id)
+	textf(b, `{"traceId":%q,"spanId":"%016x",`, traceID, s.id)
 	if s.parent > 0 {
-		fmt.Fprintf(b, `"parentSpanId":"%016x",`, s.parent)
+		textf(b, `"parentSpanId":"%016x",`, s.parent)
 	}
-	fmt.Fprintf(b, `"flags":256,"name":%q,"kind":%d,"startTimeUnixNano":"%d","endTimeUnixNano":"%d","attributes":[`,
+	textf(b, `"flags":256,"name":%q,"kind":%d,"startTimeUnixNano":"%d","endTimeUnixNano":"%d","attributes":[`,
 		s.operation, s.kind, start.UnixNano(), start.Add(s.took).UnixNano())
 	otlpAttributes(b, s.attributes())
-	b.WriteString(`],"status":{`)
+	text(b, `],"status":{`)
 	if s.failed {
-		b.WriteString(`"code":2,"message":"timeout after 3 s"`)
+		text(b, `"code":2,"message":"timeout after 3 s"`)
 	}
-	b.WriteString(`}}`)
+	text(b, `}}`)
 }
 
-func otlpAttributes(b *bytes.Buffer, all []attribute) {
+func otlpAttributes(b *bufio.Writer, all []attribute) {
 	separate := separator()
 	for _, a := range all {
 		separate(b)
 		if a.text != "" {
-			fmt.Fprintf(b, `{"key":%q,"value":{"stringValue":%q}}`, a.key, a.text)
+			textf(b, `{"key":%q,"value":{"stringValue":%q}}`, a.key, a.text)
 		} else {
-			fmt.Fprintf(b, `{"key":%q,"value":{"intValue":"%d"}}`, a.key, a.number)
+			textf(b, `{"key":%q,"value":{"intValue":"%d"}}`, a.key, a.number)
 		}
 	}
 }
 
 // answerV3 is how Jaeger's API v3 answers with the spans.
-func answerV3(all []span) []byte {
-	return append(append([]byte(`{"result":`), otlp(all)...), '}')
+func answerV3(b *bufio.Writer, all []span) {
+	text(b, `{"result":`)
+	otlp(b, all)
+	text(b, `}`)
 }
 
 // answerV1 is how its older API answers.
-func answerV1(all []span) []byte {
-	var b bytes.Buffer
-	fmt.Fprintf(&b, `{"data":[{"traceID":%q,"spans":[`, traceID)
+func answerV1(b *bufio.Writer, all []span) {
+	textf(b, `{"data":[{"traceID":%q,"spans":[`, traceID)
 	separate := separator()
 	for i := range all {
 		s := &all[i]
-		separate(&b)
-		fmt.Fprintf(&b, `{"traceID":%q,"spanID":"%016x","operationName":%q,"references":[`, traceID, s.id, s.operation)
+		separate(b)
+		textf(b, `{"traceID":%q,"spanID":"%016x","operationName":%q,"references":[`, traceID, s.id, s.operation)
 		if s.parent > 0 {
-			fmt.Fprintf(&b, `{"refType":"CHILD_OF","traceID":%q,"spanID":"%016x"}`, traceID, s.parent)
+			textf(b, `{"refType":"CHILD_OF","traceID":%q,"spanID":"%016x"}`, traceID, s.parent)
 		}
-		fmt.Fprintf(&b, `],"startTime":%d,"duration":%d,"tags":[`, began.Add(s.start).UnixMicro(), s.took.Microseconds())
-		v1Tags(&b, append(s.attributes(), attribute{key: "span.kind", text: [...]string{"", "internal", "server", "client"}[s.kind]}))
+		textf(b, `],"startTime":%d,"duration":%d,"tags":[`, began.Add(s.start).UnixMicro(), s.took.Microseconds())
+		v1Tags(b, append(s.attributes(), attribute{key: "span.kind", text: [...]string{"", "internal", "server", "client"}[s.kind]}))
 		if s.failed {
-			b.WriteString(`,{"key":"error","type":"bool","value":true},{"key":"otel.status_description","type":"string","value":"timeout after 3 s"}`)
+			text(b, `,{"key":"error","type":"bool","value":true},{"key":"otel.status_description","type":"string","value":"timeout after 3 s"}`)
 		}
-		fmt.Fprintf(&b, `],"logs":[],"processID":"p%d","warnings":null}`, s.service+1)
+		textf(b, `],"logs":[],"processID":"p%d","warnings":null}`, s.service+1)
 	}
-	b.WriteString(`],"processes":{`)
+	text(b, `],"processes":{`)
 	separate = separator()
 	for service := range services {
-		separate(&b)
+		separate(b)
 		of := resource(service)
-		fmt.Fprintf(&b, `"p%d":{"serviceName":%q,"tags":[`, service+1, of[0].text)
-		v1Tags(&b, of[1:])
-		b.WriteString(`]}`)
+		textf(b, `"p%d":{"serviceName":%q,"tags":[`, service+1, of[0].text)
+		v1Tags(b, of[1:])
+		text(b, `]}`)
 	}
-	b.WriteString(`},"warnings":null}],"total":0,"limit":0,"offset":0,"errors":null}`)
-	return b.Bytes()
+	text(b, `},"warnings":null}],"total":0,"limit":0,"offset":0,"errors":null}`)
 }
 
-func v1Tags(b *bytes.Buffer, all []attribute) {
+func v1Tags(b *bufio.Writer, all []attribute) {
 	separate := separator()
 	for _, a := range all {
 		separate(b)
 		if a.text != "" {
-			fmt.Fprintf(b, `{"key":%q,"type":"string","value":%q}`, a.key, a.text)
+			textf(b, `{"key":%q,"type":"string","value":%q}`, a.key, a.text)
 		} else {
-			fmt.Fprintf(b, `{"key":%q,"type":"int64","value":%d}`, a.key, a.number)
+			textf(b, `{"key":%q,"type":"int64","value":%d}`, a.key, a.number)
 		}
 	}
 }
 
+// A failure to write shows when the writer is flushed.
+func text(b *bufio.Writer, s string) { _, _ = b.WriteString(s) }
+
+func textf(b *bufio.Writer, format string, args ...any) { _, _ = fmt.Fprintf(b, format, args...) }
+
 // separator writes a comma each time but the first.
-func separator() func(*bytes.Buffer) {
+func separator() func(*bufio.Writer) {
 	first := true
-	return func(b *bytes.Buffer) {
+	return func(b *bufio.Writer) {
 		if !first {
-			b.WriteByte(',')
+			text(b, ",")
 		}
 		first = false
 	}

@@ -2,12 +2,13 @@
 // curl, which fetches the same answers and does nothing with them, and how much memory
 // compared with the answers' size.
 //
-// Without flags it serves made answers of both of Jaeger's APIs from memory, which is as
+// Without flags it serves made answers of both of Jaeger's APIs from a file, which is as
 // fast as an answer can come: there obs is compared with a copy. With --jaeger-url and
 // --otlp-url it sends the trace to a real Jaeger first, whose own time both wait for.
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"cmp"
 	"context"
@@ -19,6 +20,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"syscall"
@@ -57,22 +59,42 @@ func run(ctx context.Context, o *options) error {
 		}
 		return compare(ctx, o, fmt.Sprintf("Jaeger, %d spans", o.spans), o.jaegerURL, "/api/v3/traces/"+traceID)
 	}
-	// As many spans as make an answer of 100 MB.
-	hundred := trace(o.spans)
-	hundred = trace(o.spans * 100_000_000 / len(answerV3(hundred)))
-	for _, all := range [][]span{trace(o.spans), hundred} {
-		if err := serve(ctx, o, fmt.Sprintf("v3, %d spans", len(all)), "/api/v3/traces/"+traceID, answerV3(all)); err != nil {
-			return err
-		}
-		if err := serve(ctx, o, fmt.Sprintf("v1, %d spans", len(all)), "/api/traces/"+traceID, answerV1(all)); err != nil {
-			return err
+	// A span takes some 800 bytes in v3, so that 2.5 times as many make 100 MB.
+	for _, spans := range []int{o.spans, o.spans * 5 / 2} {
+		for _, api := range []struct {
+			name, path string
+			write      func(*bufio.Writer, []span)
+		}{
+			{"v3", "/api/v3/traces/" + traceID, answerV3},
+			{"v1", "/api/traces/" + traceID, answerV1},
+		} {
+			if err := serve(ctx, o, fmt.Sprintf("%s, %d spans", api.name, spans), api.path, func(b *bufio.Writer) { api.write(b, trace(spans)) }); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
-// serve compares on an answer that is served from memory under the path.
-func serve(ctx context.Context, o *options, name, path string, answer []byte) error {
+// serve compares on an answer that is served under the path. It comes from a file, and is
+// not kept here: a program that is started counts the memory of the one that starts it as
+// its own (getrusage(2), and exec of Linux).
+func serve(ctx context.Context, o *options, name, path string, write func(*bufio.Writer)) (err error) {
+	file, err := os.CreateTemp("", "bigtrace-*.json")
+	if err != nil {
+		return err
+	}
+	defer func() { err = cmp.Or(err, file.Close(), os.Remove(file.Name())) }()
+	answer := bufio.NewWriter(file)
+	write(answer)
+	if err := answer.Flush(); err != nil {
+		return err
+	}
+	size, err := file.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return err
+	}
+	debug.FreeOSMemory()
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
@@ -83,7 +105,7 @@ func serve(ctx context.Context, o *options, name, path string, answer []byte) er
 			return
 		}
 		w.Header().Set("Content-Type", "application/json")
-		_, _ = w.Write(answer) // a client that left is none of the server's business
+		http.ServeContent(w, r, "", time.Time{}, io.NewSectionReader(file, 0, size))
 	})}
 	stopped := make(chan error, 1)
 	go func() { stopped <- server.Serve(listener) }()
@@ -177,7 +199,13 @@ const sentAtOnce = 8192
 // send sends the trace to a real Jaeger, as OTLP in JSON.
 func send(ctx context.Context, base string, all []span) error {
 	for batch := range slices.Chunk(all, sentAtOnce) {
-		request, err := http.NewRequestWithContext(ctx, http.MethodPost, base+"/v1/traces", bytes.NewReader(otlp(batch)))
+		var body bytes.Buffer
+		b := bufio.NewWriter(&body)
+		otlp(b, batch)
+		if err := b.Flush(); err != nil {
+			return err
+		}
+		request, err := http.NewRequestWithContext(ctx, http.MethodPost, base+"/v1/traces", &body)
 		if err != nil {
 			return err
 		}
