@@ -18,52 +18,40 @@ const (
 	noSpanID  sources.SpanID  = "0000000000000000"
 )
 
-// assembly gathers the spans of an answer.
-type assembly struct{ spans []sources.Span }
+// assembly gathers the spans of an answer. Each stands by itself until all are there: a
+// list that grows is copied again and again.
+type assembly struct{ spans []*sources.Span }
 
-// traces parts the spans into traces, in the order in which traces first occur. Spans
-// are moved and not copied: there may be many.
+// traces parts the spans into traces, in the order in which traces first occur, and
+// keeps none.
 func (a *assembly) traces() []sources.Trace {
 	rank := map[sources.TraceID]int32{}
-	ranks := make([]int32, len(a.spans))
-	order := make([]int32, len(a.spans))
-	for i := range a.spans {
-		at, known := rank[a.spans[i].TraceID]
+	var counts []int
+	ranks, order := make([]int32, len(a.spans)), make([]int32, len(a.spans))
+	for i, s := range a.spans {
+		at, known := rank[s.TraceID]
 		if !known {
-			at = int32(len(rank))
-			rank[a.spans[i].TraceID] = at
+			at = int32(len(counts))
+			rank[s.TraceID] = at
+			counts = append(counts, 0)
 		}
+		counts[at]++
 		ranks[i], order[i] = at, int32(i)
 	}
 	slices.SortFunc(order, func(i, j int32) int {
-		return cmp.Or(cmp.Compare(ranks[i], ranks[j]), inOrder(&a.spans[i], &a.spans[j]), cmp.Compare(i, j))
+		return cmp.Or(cmp.Compare(ranks[i], ranks[j]), inOrder(a.spans[i], a.spans[j]), cmp.Compare(i, j))
 	})
-	arrange(a.spans, order)
 	var all []sources.Trace
-	for rest := a.spans; len(rest) > 0; {
-		n := slices.IndexFunc(rest, func(s sources.Span) bool { return s.TraceID != rest[0].TraceID })
-		if n < 0 {
-			n = len(rest)
+	for _, n := range counts {
+		spans := make([]sources.Span, n)
+		for i, at := range order[:n] {
+			spans[i] = *a.spans[at]
+			a.spans[at] = nil
 		}
-		all = append(all, sources.Trace{ID: rest[0].TraceID, Spans: withoutRepeats(rest[:n:n])})
-		rest = rest[n:]
+		order = order[n:]
+		all = append(all, sources.Trace{ID: spans[0].TraceID, Spans: withoutRepeats(spans)})
 	}
 	return all
-}
-
-// arrange puts the spans in the order, which names them by their places. It uses the
-// order up.
-func arrange(spans []sources.Span, order []int32) {
-	for i := range order {
-		at := i
-		moved := spans[i]
-		for int(order[at]) != i {
-			from := int(order[at])
-			spans[at] = spans[from]
-			order[at], at = int32(at), from
-		}
-		spans[at], order[at] = moved, int32(at)
-	}
 }
 
 // inTime puts the events of a span in order of time: the server orders them by name.

@@ -108,8 +108,8 @@ func (r *otlpReader) resourceSpans() error {
 		return r.skip()
 	})
 	service := resource.Get(serviceName)
-	for i := first; i < len(r.all.spans); i++ {
-		r.all.spans[i].Service, r.all.spans[i].Resource = service, resource
+	for _, span := range r.all.spans[first:] {
+		span.Service, span.Resource = service, resource
 	}
 	return err
 }
@@ -127,14 +127,13 @@ func (r *otlpReader) scopeSpans() error {
 		case "spans":
 			return r.array(func() error {
 				span, err := r.span(len(scope))
-				r.all.spans = append(r.all.spans, span)
+				r.all.spans = append(r.all.spans, &span)
 				return err
 			})
 		}
 		return r.skip()
 	})
-	for i := first; i < len(r.all.spans); i++ {
-		span := &r.all.spans[i]
+	for _, span := range r.all.spans[first:] {
 		for _, a := range scope {
 			span.Attributes = appendMissing(span.Attributes, a)
 		}

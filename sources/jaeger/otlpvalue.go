@@ -49,7 +49,8 @@ func (r *otlpReader) value() (string, error) {
 		case "intValue", "int_value":
 			var value int64
 			value, err = r.integer()
-			text = r.texts.of(strconv.AppendInt(r.unquoted[:0], value, 10))
+			r.unquoted = strconv.AppendInt(r.unquoted[:0], value, 10)
+			text = r.texts.of(r.unquoted)
 		default:
 			var value any
 			value, err = r.valueOf(string(name))

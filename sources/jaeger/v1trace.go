@@ -69,10 +69,10 @@ func decodeV1(body io.Reader) ([]sources.Trace, error) {
 	switch message := refused.String(); {
 	case err != nil:
 		return nil, err
-	case message != "" && listed == 0:
-		return nil, &kindError{sources.ErrServer, message}
 	case !held:
 		return nil, errors.New("the answer holds no data")
+	case message != "" && listed == 0:
+		return nil, &kindError{sources.ErrServer, message}
 	}
 	return r.all.traces(), nil
 }
@@ -102,9 +102,9 @@ func (r *v1Reader) trace() error {
 		}
 		return err
 	})
-	for i := first; i < len(r.all.spans); i++ {
-		process := processes[r.all.spans[i].Service]
-		r.all.spans[i].Service, r.all.spans[i].Resource = process.Service, process.Resource
+	for _, span := range r.all.spans[first:] {
+		process := processes[span.Service]
+		span.Service, span.Resource = process.Service, process.Resource
 	}
 	return err
 }
@@ -184,7 +184,7 @@ func (r *v1Reader) span(inTrace string) error {
 	}
 	span.Attributes.Sort()
 	inTime(span.Events)
-	r.all.spans = append(r.all.spans, span)
+	r.all.spans = append(r.all.spans, &span)
 	return nil
 }
 
