@@ -13,10 +13,10 @@ import (
 	"obs/sources"
 )
 
-var decoders = map[string]func([]byte) ([]sources.Trace, error){"v3": whole(decodeOTLP), "v1": whole(decodeV1)}
+var decoders = map[string]func([]byte) ([]sources.Trace, error){"v3": atOnce(decodeOTLP), "v1": atOnce(decodeV1)}
 
-// whole gives a decoder an answer that has come whole.
-func whole(decode func(io.Reader) ([]sources.Trace, error)) func([]byte) ([]sources.Trace, error) {
+// atOnce gives a decoder an answer that has come whole.
+func atOnce(decode func(io.Reader) ([]sources.Trace, error)) func([]byte) ([]sources.Trace, error) {
 	return func(body []byte) ([]sources.Trace, error) { return decode(bytes.NewReader(body)) }
 }
 
