@@ -94,13 +94,12 @@ func (r *otlpReader) resourceSpans() error {
 		switch string(name) {
 		case "resource":
 			return r.object(func(name []byte) (err error) {
-				switch string(name) {
-				case "attributes":
-					resource, err = r.attributes(0)
-					resource.Sort()
-					return err
+				if string(name) != "attributes" {
+					return r.skip()
 				}
-				return r.skip()
+				resource, err = r.attributes(0)
+				resource.Sort()
+				return err
 			})
 		case "scopeSpans", "scope_spans":
 			return r.array(r.scopeSpans)
@@ -312,7 +311,7 @@ func (r *otlpReader) enum(names []string) (int, error) {
 // traceID reads an ID, whose digits are all there unless it is left out.
 func (r *otlpReader) traceID() (sources.TraceID, error) {
 	text, err := r.id()
-	if err = r.hexadecimal(text, len(noTraceID), err); err != nil {
+	if err := r.hexadecimal(text, len(noTraceID), err); err != nil {
 		return noTraceID, err
 	}
 	if id, ok := sources.ParseTraceID(text); ok {
@@ -323,7 +322,7 @@ func (r *otlpReader) traceID() (sources.TraceID, error) {
 
 func (r *otlpReader) spanID() (sources.SpanID, error) {
 	text, err := r.id()
-	if err = r.hexadecimal(text, len(noSpanID), err); err != nil {
+	if err := r.hexadecimal(text, len(noSpanID), err); err != nil {
 		return noSpanID, err
 	}
 	if id, ok := sources.ParseSpanID(text); ok {

@@ -176,7 +176,7 @@ func (r *v1Reader) span(inTrace string) error {
 	})
 	span.TraceID, span.ID = ids.trace(cmp.Or(traceID, inTrace)), ids.span(spanID)
 	r.refer(&span, ids.span(old))
-	if err = cmp.Or(err, ids.err); err != nil {
+	if err := cmp.Or(err, ids.err); err != nil {
 		return err
 	}
 	if warnings != "" {
