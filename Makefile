@@ -20,7 +20,7 @@ GOLANGCI := $(GOLANGCI_BIN)/golangci-lint
 INTEGRATION := go test -tags integration -count=1 -p 1 -timeout 30m
 
 # Folders named testdata are left out of ./..., so their programs are named.
-SHIP := ./testdata/backends/ship ./testdata/picture ./testdata/terminal ./testdata/incidents
+SHIP := ./testdata/backends/ship ./testdata/picture ./testdata/terminal ./testdata/incidents ./testdata/bigtrace
 SCRIPTS := $(BACKENDS) .ci/run
 
 LOAD_REQUESTS ?= 200
@@ -114,6 +114,14 @@ define on-incidents
 	go run ./testdata/incidents load --prometheus-url "$$PROMETHEUS_URL" --loki-url "$$LOKI_URL" --jaeger-url "$$JAEGER_URL" --otlp-url "$$OTLP_URL" "$(INCIDENTS)"; \
 	go run ./testdata/incidents $(MEASURE) "$(INCIDENTS)"
 endef
+
+# The first part is as fast as answers can come, the second is what a person waits for.
+.PHONY: bench-trace
+bench-trace: build ## obs trace of 50,000 spans and of 100 MB: time beside curl's, and memory
+	go run ./testdata/bigtrace
+	@$(BACKENDS) start jaeger; \
+	line=$$($(BACKENDS) env); eval "$$line"; \
+	go run ./testdata/bigtrace -jaeger-url "$$JAEGER_URL" -otlp-url "$$OTLP_URL"
 
 .PHONY: keys
 keys: ## write docs/keys.md from the key map

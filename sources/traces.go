@@ -2,6 +2,7 @@ package sources
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -91,7 +92,7 @@ func (a Attributes) Get(key string) string {
 
 // Sort puts the attributes into the order that Get relies on.
 func (a Attributes) Sort() {
-	sort.SliceStable(a, func(i, j int) bool { return a[i].Key < a[j].Key })
+	slices.SortStableFunc(a, func(x, y Attribute) int { return strings.Compare(x.Key, y.Key) })
 }
 
 // Event is something that a span noted down while it ran.

@@ -412,9 +412,9 @@ func (t *traceScreen) spanRow(b *strings.Builder, i int, c columns, a axis, unde
 	suffix := ""
 	if v.folded[i] {
 		prefix += "▸ "
-		beneath := int(v.end[i]) - i - 1
+		beneath := int(v.End[i]) - i - 1
 		suffix = fmt.Sprintf(" +%d", beneath)
-		if failed := v.failedIn(i+1, int(v.end[i])); failed > 0 {
+		if failed := v.failedIn(i+1, int(v.End[i])); failed > 0 {
 			suffix += fmt.Sprintf(" ✖%d", failed)
 		}
 	}

@@ -25,10 +25,8 @@ type requestTree struct {
 	window  sources.Window
 	total   float64 // seconds of the window
 
-	parent []int32 // of each span; -1 for none
-	end    []int32 // the index behind the last span beneath
-	run    []int32 // number of the repetition that a span is part of; -1 for none
-	byID   map[sources.SpanID]int32
+	*correlate.Nesting
+	byID map[sources.SpanID]int32
 
 	onPath    []bool       // the request waited for the span or for one beneath
 	path      []int32      // the spans that the request waited for themselves
@@ -50,10 +48,6 @@ type requestTree struct {
 // waitedFor is a time in seconds from the window's start.
 type waitedFor struct{ from, to float64 }
 
-// leastRun is how many siblings in a row of the same work are shown in one row: fewer
-// take no more lines than a person takes in at a glance.
-const leastRun = 6
-
 // layOut works out the tree. A trace of nil has no spans.
 func layOut(trace *correlate.Trace, records []correlate.Record) *requestTree {
 	if trace == nil {
@@ -66,7 +60,6 @@ func layOut(trace *correlate.Trace, records []correlate.Record) *requestTree {
 		}
 	}
 	t.link()
-	t.findRuns()
 	t.measure()
 	t.walkPath()
 	t.place()
@@ -76,85 +69,22 @@ func layOut(trace *correlate.Trace, records []correlate.Record) *requestTree {
 func (t *requestTree) span(i int) *correlate.Span { return &t.trace.Spans[i] }
 func (t *requestTree) size() int                  { return len(t.trace.Spans) }
 
-// link finds the parents by the depths, which stay true where spans share an ID.
+// link notes who is beneath whom, and where each span is.
 func (t *requestTree) link() {
 	n := t.size()
-	t.parent, t.end = make([]int32, n), make([]int32, n)
+	t.Nesting = correlate.Nest(t.trace.Spans)
 	t.byID = make(map[sources.SpanID]int32, n)
-	var above []int32
 	for i := range n {
 		s := t.span(i)
-		for len(above) > 0 && t.span(int(above[len(above)-1])).Depth >= s.Depth {
-			t.end[above[len(above)-1]] = int32(i)
-			above = above[:len(above)-1]
-		}
-		t.parent[i] = -1
-		if len(above) > 0 {
-			t.parent[i] = above[len(above)-1]
-		}
-		above = append(above, int32(i))
 		if _, known := t.byID[s.ID]; !known {
 			t.byID[s.ID] = int32(i)
 		}
 		t.deepest = max(t.deepest, s.Depth)
 	}
-	for _, i := range above {
-		t.end[i] = int32(n)
-	}
 	if at, known := t.byID[t.trace.Blamed]; known && t.trace.Blamed != "" {
 		t.blamed = int(at)
 	}
 }
-
-// longestCycle is of how many calls a repetition is made up at most: a loop that reads,
-// changes and notes down each article.
-const longestCycle = 3
-
-// findRuns numbers the repetitions: siblings in a row of the same service and operation,
-// or of two or three in turn.
-func (t *requestTree) findRuns() {
-	n := t.size()
-	t.run = make([]int32, n)
-	for i := range t.run {
-		t.run[i] = -1
-	}
-	number := int32(0)
-	for i := range n {
-		for cycle := 1; cycle <= longestCycle && t.run[i] < 0; cycle++ {
-			count, behind := t.repeats(i, cycle)
-			if count < max(leastRun, 3*cycle) {
-				continue
-			}
-			for j := i; j != behind; j = int(t.end[j]) {
-				t.run[j] = number
-			}
-			number++
-		}
-	}
-}
-
-// repeats counts the siblings from i on that do the same work as the one so many before,
-// and tells the index behind them.
-func (t *requestTree) repeats(i, cycle int) (count, behind int) {
-	var turn [longestCycle]int // the first of each kind
-	for behind = i; t.siblings(i, behind) && t.run[behind] < 0; behind = int(t.end[behind]) {
-		if count < cycle {
-			turn[count] = behind
-		} else if !t.sameWork(turn[count%cycle], behind) {
-			break
-		}
-		count++
-	}
-	return count, behind
-}
-
-func (t *requestTree) sameWork(i, j int) bool {
-	a, b := t.span(i), t.span(j)
-	return a.Service == b.Service && a.Operation == b.Operation
-}
-
-// siblings tells that both are spans beneath the same one.
-func (t *requestTree) siblings(i, j int) bool { return j < t.size() && t.parent[i] == t.parent[j] }
 
 // measure finds what is counted and ordered.
 func (t *requestTree) measure() {
@@ -222,12 +152,12 @@ func (t *requestTree) walkPath() {
 		t.wait(w.Span, t.since(w.From), t.since(w.To))
 	}
 	for i := n - 1; i >= 0; i-- {
-		if p := int(t.parent[i]); p >= 0 && t.onPath[i] {
+		if p := int(t.Parent[i]); p >= 0 && t.onPath[i] {
 			t.wait(p, t.waited[i][0], t.waited[i][1])
 		}
 	}
 	if len(t.path) == 0 { // nothing took any time: the roots are what there is to see
-		for i := 0; i < n; i = int(t.end[i]) {
+		for i := 0; i < n; i = int(t.End[i]) {
 			t.onPath[i] = true
 		}
 	}
@@ -324,7 +254,7 @@ func (t *requestTree) failedIn(from, end int) int {
 // outside tells how far a span lies outside of its parent, in seconds, where that is more
 // than it takes itself: before, as only clocks that differ explain, or after.
 func (t *requestTree) outside(i int) (before, after float64) {
-	p := int(t.parent[i])
+	p := int(t.Parent[i])
 	if p < 0 {
 		return 0, 0
 	}
@@ -432,9 +362,9 @@ func (v *treeView) arrangeRecords(span int) {
 // together tells how many siblings from i on share a row, and the index behind them.
 func (v *treeView) together(i int) (kind rowKind, count, next int) {
 	kind = v.sharing(i)
-	for next = int(v.end[i]); ; next = int(v.end[next]) {
+	for next = int(v.End[i]); ; next = int(v.End[next]) {
 		count++
-		if kind == rowSpan || !v.siblings(i, next) || v.sharing(next) != kind || (kind == rowRun && v.run[next] != v.run[i]) {
+		if kind == rowSpan || !v.Siblings(i, next) || v.sharing(next) != kind || (kind == rowRun && v.Run[next] != v.Run[i]) {
 			return kind, count, next
 		}
 	}
@@ -447,7 +377,7 @@ func (v *treeView) sharing(i int) rowKind {
 		return rowSpan
 	case v.pathOnly && !v.onPath[i]:
 		return rowBeside
-	case v.run[i] >= 0:
+	case v.Run[i] >= 0:
 		return rowRun
 	}
 	return rowSpan
@@ -457,7 +387,7 @@ func (v *treeView) sharing(i int) rowKind {
 func (v *treeView) behind(row traceRow) int {
 	at := int(row.span)
 	for range row.n {
-		at = int(v.end[at])
+		at = int(v.End[at])
 	}
 	return at
 }
@@ -489,7 +419,7 @@ func (v *treeView) reveal(span int) int {
 	if span >= v.size() || (at < len(v.rows) && v.rows[at] == traceRow{rowSpan, int32(span), 1}) {
 		return at
 	}
-	for i := span; i >= 0; i = int(v.parent[i]) {
+	for i := span; i >= 0; i = int(v.Parent[i]) {
 		if v.sharing(i) != rowSpan {
 			v.single[i] = true
 		}
@@ -555,10 +485,10 @@ func (v *treeView) fold(row int) (refusal string) {
 	case r.kind == rowRecord && v.many(i) && v.every[i]:
 		v.every[i] = false
 	case r.kind == rowRun || r.kind == rowBeside:
-		for j, left := i, r.n; left > 0; j, left = int(v.end[j]), left-1 {
+		for j, left := i, r.n; left > 0; j, left = int(v.End[j]), left-1 {
 			v.single[j] = true
 		}
-	case int(v.end[i]) > i+1:
+	case int(v.End[i]) > i+1:
 		v.folded[i] = !v.folded[i]
 	case v.single[i]:
 		v.gather(i)
@@ -575,15 +505,15 @@ func (v *treeView) fold(row int) (refusal string) {
 // gather lets a span share a row again with its siblings that are like it.
 func (v *treeView) gather(i int) {
 	v.single[i] = false
-	kind, run := v.sharing(i), v.run[i]
+	kind, run := v.sharing(i), v.Run[i]
 	first := 0
-	if p := int(v.parent[i]); p >= 0 {
+	if p := int(v.Parent[i]); p >= 0 {
 		first = p + 1
 	}
-	for j := first; v.siblings(i, j); j = int(v.end[j]) {
+	for j := first; v.Siblings(i, j); j = int(v.End[j]) {
 		was := v.single[j]
 		v.single[j] = false
-		if v.sharing(j) != kind || v.run[j] != run {
+		if v.sharing(j) != kind || v.Run[j] != run {
 			v.single[j] = was
 		}
 	}
@@ -593,7 +523,7 @@ func (v *treeView) gather(i int) {
 func (v *treeView) foldAll() {
 	v.pathOnly = !v.pathOnly
 	for i := range v.folded {
-		v.folded[i] = v.pathOnly && !v.onPath[i] && int(v.end[i]) > i+1
+		v.folded[i] = v.pathOnly && !v.onPath[i] && int(v.End[i]) > i+1
 		v.single[i] = !v.pathOnly
 		v.every[i] = !v.pathOnly
 	}
@@ -636,44 +566,15 @@ func (v *treeView) sum(row traceRow) rowSum {
 		}
 		durations = append(durations, span.DurationSeconds)
 		services[span.Service] = true
-		if len(work) < longestCycle && !slices.Contains(work, span.Operation) {
+		if len(work) < correlate.LongestCycle && !slices.Contains(work, span.Operation) {
 			work = append(work, span.Operation)
 		}
-		at = int(v.end[at])
+		at = int(v.End[at])
 	}
 	s.work = strings.Join(work, ", ")
 	s.most = slices.Max(durations)
-	s.under = nthOf(durations, int(math.Ceil(0.95*float64(len(durations))))-1)
+	s.under = correlate.Under95(durations)
 	s.spans, s.failed, s.services = at-int(row.span), v.failedIn(int(row.span), at), len(services)
 	v.sums[row] = s
 	return s
-}
-
-// nthOf is the value that stands at index n when all are in order. It reorders all.
-func nthOf(all []float64, n int) float64 {
-	for low, high := 0, len(all)-1; low < high; {
-		middle := all[low+(high-low)/2]
-		i, j := low, high
-		for i <= j {
-			for all[i] < middle {
-				i++
-			}
-			for all[j] > middle {
-				j--
-			}
-			if i <= j {
-				all[i], all[j] = all[j], all[i]
-				i, j = i+1, j-1
-			}
-		}
-		switch {
-		case n <= j:
-			high = j
-		case n >= i:
-			low = i
-		default:
-			return all[n]
-		}
-	}
-	return all[n]
 }

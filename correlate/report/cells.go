@@ -14,6 +14,9 @@ import (
 // Fit makes text printable and cuts it to at most width cells, the last of which is
 // then an ellipsis. A width below 1 leaves nothing.
 func Fit(s string, width int) string {
+	if isPlain(s) && len(s) <= width {
+		return s
+	}
 	s = sources.Printable(s)
 	if width < 1 {
 		return ""
@@ -23,7 +26,23 @@ func Fit(s string, width int) string {
 
 // cells is how wide text is between two spaces, with which a mark at either end of it
 // may merge.
-func cells(s string) int { return ansi.StringWidth(" "+s+" ") - 2 }
+func cells(s string) int {
+	if isPlain(s) {
+		return len(s)
+	}
+	return ansi.StringWidth(" "+s+" ") - 2
+}
+
+// isPlain tells that each byte takes one cell, as in most names: what has to be worked
+// out for others takes most of the time that a long trace is drawn in.
+func isPlain(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
+}
 
 // pad fits text into a column whose content starts at its left.
 func pad(s string, width int) string {

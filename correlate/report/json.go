@@ -1,6 +1,7 @@
 package report
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"reflect"
 	"regexp"
 	"strconv"
+	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
 
@@ -24,25 +26,120 @@ func JSON(w io.Writer, c *correlate.Case) error { return writeJSON(w, c) }
 
 // writeJSON writes any of the values that obs tells, as JSON does a case.
 func writeJSON(w io.Writer, value any) error {
-	text, err := encode(value)
-	if notFinite := (*json.UnsupportedValueError)(nil); errors.As(err, &notFinite) {
-		text, err = encode(finite(reflect.ValueOf(value)).Interface())
-		text = standsIn.ReplaceAll(text, []byte("${1}null$2"))
+	out := bufio.NewWriter(w)
+	if err := writeParts(out, reflect.ValueOf(value), ""); err != nil {
+		return err
 	}
+	return errors.Join(out.WriteByte('\n'), out.Flush())
+}
+
+// grows tells the types with lists that are as long as what a backend holds. They are
+// written field by field, and such lists element by element, so that the text of a large
+// trace never stands in memory beside it.
+func grows(t reflect.Type) bool {
+	return t == reflect.TypeFor[correlate.Case]() || t == reflect.TypeFor[correlate.Trace]()
+}
+
+// writeParts writes a value whose lines behind the first are indented.
+func writeParts(out *bufio.Writer, v reflect.Value, indent string) error {
+	switch {
+	case v.Kind() == reflect.Pointer && grows(v.Type().Elem()) && !v.IsNil():
+		return writeParts(out, v.Elem(), indent)
+	case v.Kind() == reflect.Struct && grows(v.Type()):
+		return writeList(out, '{', '}', indent, func(next func() error) error {
+			for i := range v.NumField() {
+				name, options, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ",")
+				if left(v.Field(i), options) {
+					continue
+				}
+				if err := next(); err != nil {
+					return err
+				}
+				if _, err := fmt.Fprintf(out, "%q: ", name); err != nil {
+					return err
+				}
+				if err := writeParts(out, v.Field(i), indent+"  "); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	case v.Kind() == reflect.Slice && v.Type().Elem().Kind() == reflect.Struct && v.Len() > 0:
+		return writeList(out, '[', ']', indent, func(next func() error) error {
+			for i := range v.Len() {
+				if err := next(); err != nil {
+					return err
+				}
+				if err := writeParts(out, v.Index(i), indent+"  "); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	text, err := encodeFinite(v, indent)
 	if err != nil {
 		return err
 	}
-	_, err = w.Write(inert(text))
+	_, err = out.Write(inert(text))
 	return err
 }
 
-func encode(value any) ([]byte, error) {
+// writeList writes what stands between two brackets. Members calls next before each.
+func writeList(out *bufio.Writer, first, last byte, indent string, members func(next func() error) error) error {
+	separator := string(first) + "\n  "
+	err := members(func() error {
+		_, err := out.WriteString(separator + indent)
+		separator = ",\n  "
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	_, err = out.WriteString("\n" + indent + string(last))
+	return err
+}
+
+// left tells that a field is left out, by the options of its tag.
+func left(v reflect.Value, options string) bool {
+	switch options {
+	case "omitempty":
+		switch v.Kind() {
+		case reflect.Slice, reflect.Map, reflect.String:
+			return v.Len() == 0
+		case reflect.Struct:
+			return false
+		}
+		return v.IsZero()
+	case "omitzero":
+		if zero, ok := v.Interface().(interface{ IsZero() bool }); ok {
+			return zero.IsZero()
+		}
+		return v.IsZero()
+	}
+	return false
+}
+
+// encodeFinite is a value as JSON, with null for numbers that are not finite.
+func encodeFinite(v reflect.Value, indent string) ([]byte, error) {
+	text, err := encode(v.Interface(), indent)
+	if notFinite := (*json.UnsupportedValueError)(nil); errors.As(err, &notFinite) {
+		if v.Kind() == reflect.Float64 {
+			return []byte("null"), nil
+		}
+		text, err = encode(finite(v).Interface(), indent)
+		text = standsIn.ReplaceAll(text, []byte("${1}null$2"))
+	}
+	return text, err
+}
+
+func encode(value any, indent string) ([]byte, error) {
 	var b bytes.Buffer
 	encoder := json.NewEncoder(&b)
 	encoder.SetEscapeHTML(false)
-	encoder.SetIndent("", "  ")
+	encoder.SetIndent(indent, "  ")
 	err := encoder.Encode(value)
-	return b.Bytes(), err
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
 }
 
 // inert escapes the characters that JSON leaves raw and a terminal acts on. They can

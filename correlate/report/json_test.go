@@ -166,3 +166,25 @@ func TestJSONIsSafeOnATerminal(t *testing.T) {
 		t.Errorf("harmless text was escaped: %s", text)
 	}
 }
+
+// A case that is written part by part reads as one that the library writes at once.
+func TestJSONInParts(t *testing.T) {
+	cases := map[string]*correlate.Case{
+		"empty": correlate.NewCase(window(0, 1)), "nil lists": {}, "loop": lookup(loop(30)...),
+		"triage": readCase(t, recording(t, "triage")), "down": readCase(t, recording(t, "down")),
+	}
+	cases["loop"].OtherTraces = []correlate.Trace{*cases["loop"].Trace, {}}
+	cases["loop"].Trace.Spans[3].Attributes = sources.Attributes{{Key: "a<b", Value: "&"}}
+	for name, c := range cases {
+		var want strings.Builder
+		encoder := json.NewEncoder(&want)
+		encoder.SetEscapeHTML(false)
+		encoder.SetIndent("", "  ")
+		if err := encoder.Encode(c); err != nil {
+			t.Fatal(err)
+		}
+		if got := write(t, report.JSON, c); got != want.String() {
+			t.Errorf("%s:\n%s\nwant\n%s", name, got, want.String())
+		}
+	}
+}

@@ -68,17 +68,27 @@ func notable(t *correlate.Trace) map[sources.SpanID]bool {
 	return keep
 }
 
-// waterfall draws the spans, parents first, with the records beneath them. Where only
-// is given the others are folded into a count.
+// waterfall draws the spans, parents first, with the records beneath them, and in a long
+// trace repeated calls in one row. Where only is given the others are folded into a count.
 func waterfall(p *page, t *correlate.Trace, beneath map[sources.SpanID][]correlate.Record, only map[sources.SpanID]bool) {
 	window := t.Window()
 	p.line("  %s %s %s", pad("service  operation", nameWidth), padLeft("duration", durationWidth), padLeft("self", durationWidth))
 	folded := 0
+	repeated := fold(t, beneath, only)
+	if len(repeated.rows) > 0 {
+		p.line("  × repeated calls share a row; -o json has each")
+	}
 	shown := map[sources.SpanID]bool{}
 	for i := range t.Spans {
 		s := &t.Spans[i]
 		if only != nil && !only[s.ID] {
 			folded++
+			continue
+		}
+		if row := repeated.rows[i]; row != nil {
+			row.draw(p, window)
+		}
+		if repeated.hidden[i] {
 			continue
 		}
 		mark := " "
@@ -90,10 +100,8 @@ func waterfall(p *page, t *correlate.Trace, beneath map[sources.SpanID][]correla
 		case s.Orphan:
 			mark = "?"
 		}
-		margin := strings.Repeat(" ", indentation(s))
-		p.line("%s %s %s %s │%s│", mark, pad(margin+s.Service+"  "+s.Operation, nameWidth),
-			padLeft(correlate.Seconds(s.DurationSeconds), durationWidth), padLeft(correlate.Seconds(s.SelfSeconds), durationWidth), bar(s, window))
-		indent := "    " + margin
+		spanLine(p, mark, s, window)
+		indent := "    " + strings.Repeat(" ", indentation(s))
 		if s.StatusMessage != "" {
 			p.line("%sstatus: %s", indent, s.StatusMessage)
 		}
@@ -115,6 +123,12 @@ func waterfall(p *page, t *correlate.Trace, beneath map[sources.SpanID][]correla
 	if folded > 0 {
 		p.line("  … %s, which the request hardly waited for and which did not fail", counted(folded, "more span"))
 	}
+}
+
+// spanLine draws the row of a span.
+func spanLine(p *page, mark string, s *correlate.Span, window sources.Window) {
+	p.line("%s %s %s %s │%s│", mark, pad(strings.Repeat(" ", indentation(s))+s.Service+"  "+s.Operation, nameWidth),
+		padLeft(correlate.Seconds(s.DurationSeconds), durationWidth), padLeft(correlate.Seconds(s.SelfSeconds), durationWidth), bar(s, window))
 }
 
 func attributes(all sources.Attributes) string {

@@ -18,38 +18,51 @@ const (
 	noSpanID  sources.SpanID  = "0000000000000000"
 )
 
-// assembly gathers spans into traces, in the order in which traces first occur.
-type assembly struct {
-	ids   []sources.TraceID
-	spans map[sources.TraceID][]sources.Span
-}
+// assembly gathers the spans of an answer. Each stands by itself until all are there: a
+// list that grows is copied again and again.
+type assembly struct{ spans []*sources.Span }
 
-// add puts the span's events in order of time: the server orders them by name.
-func (a *assembly) add(s sources.Span) {
-	slices.SortStableFunc(s.Events, func(a, b sources.Event) int { return a.Time.Compare(b.Time) })
-	if a.spans == nil {
-		a.spans = map[sources.TraceID][]sources.Span{}
-	}
-	if _, known := a.spans[s.TraceID]; !known {
-		a.ids = append(a.ids, s.TraceID)
-	}
-	a.spans[s.TraceID] = append(a.spans[s.TraceID], s)
-}
-
+// traces parts the spans into traces, in the order in which traces first occur, and
+// keeps none.
 func (a *assembly) traces() []sources.Trace {
+	rank := map[sources.TraceID]int32{}
+	var counts []int
+	ranks, order := make([]int32, len(a.spans)), make([]int32, len(a.spans))
+	for i, s := range a.spans {
+		at, known := rank[s.TraceID]
+		if !known {
+			at = int32(len(counts))
+			rank[s.TraceID] = at
+			counts = append(counts, 0)
+		}
+		counts[at]++
+		ranks[i], order[i] = at, int32(i)
+	}
+	slices.SortFunc(order, func(i, j int32) int {
+		return cmp.Or(cmp.Compare(ranks[i], ranks[j]), inOrder(a.spans[i], a.spans[j]), cmp.Compare(i, j))
+	})
 	var all []sources.Trace
-	for _, id := range a.ids {
-		spans := a.spans[id]
-		slices.SortStableFunc(spans, inOrder)
-		all = append(all, sources.Trace{ID: id, Spans: withoutRepeats(spans)})
+	for _, n := range counts {
+		spans := make([]sources.Span, n)
+		for i, at := range order[:n] {
+			spans[i] = *a.spans[at]
+			a.spans[at] = nil
+		}
+		order = order[n:]
+		all = append(all, sources.Trace{ID: spans[0].TraceID, Spans: withoutRepeats(spans)})
 	}
 	return all
+}
+
+// inTime puts the events of a span in order of time: the server orders them by name.
+func inTime(events []sources.Event) {
+	slices.SortStableFunc(events, func(a, b sources.Event) int { return a.Time.Compare(b.Time) })
 }
 
 // inOrder puts spans in order of their start. Of those that start together the
 // longest comes first, since it may be the parent of the others; the rest makes the
 // order the same on every run.
-func inOrder(a, b sources.Span) int {
+func inOrder(a, b *sources.Span) int {
 	return cmp.Or(
 		a.Start.Compare(b.Start),
 		cmp.Compare(b.Duration, a.Duration),
@@ -67,13 +80,17 @@ func inOrder(a, b sources.Span) int {
 func withoutRepeats(ordered []sources.Span) []sources.Span {
 	type identity struct {
 		id      sources.SpanID
-		start   int64
 		service string
 		kind    sources.Kind
 	}
-	seen := make(map[identity]bool, len(ordered))
+	seen := map[identity]bool{} // of the spans that start together
+	var start time.Time
 	return slices.DeleteFunc(ordered, func(s sources.Span) bool {
-		this := identity{s.ID, s.Start.UnixNano(), s.Service, s.Kind}
+		if !s.Start.Equal(start) {
+			clear(seen)
+			start = s.Start
+		}
+		this := identity{s.ID, s.Service, s.Kind}
 		repeated := seen[this] && s.ID != noSpanID
 		seen[this] = true
 		return repeated

@@ -20,6 +20,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -91,10 +92,10 @@ func (q question) String() string {
 	return "GET " + q.path + "?" + q.params.String()
 }
 
-// ask sends the question and hands the answer's body to read, which returns how
-// many records it held. What read fails on is no answer of Jaeger's, unless it
-// returns a *kindError.
-func (c *Client) ask(ctx context.Context, q question, read func(body []byte) (int, error)) error {
+// ask sends the question and hands the answer to read, which returns how many records
+// it held. It may be called again, with the answer from its beginning. What it fails on is
+// no answer of Jaeger's, unless it returns a *kindError.
+func (c *Client) ask(ctx context.Context, q question, read func(body io.Reader) (int, error)) error {
 	ctx, call := c.ledger.Start(ctx, sources.Jaeger, q.String(), q.window)
 	records, err := c.exchange(ctx, q, read)
 	if q.spare && errors.Is(err, sources.ErrNotThisAPI) {
@@ -105,24 +106,27 @@ func (c *Client) ask(ctx context.Context, q question, read func(body []byte) (in
 	return err
 }
 
-func (c *Client) exchange(ctx context.Context, q question, read func([]byte) (int, error)) (int, error) {
+func (c *Client) exchange(ctx context.Context, q question, read func(io.Reader) (int, error)) (int, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.http.URL(q.path, q.params.values()).String(), nil)
 	if err != nil {
 		return 0, c.http.Failure(ctx, sources.ErrBadQuery, err)
 	}
-	_, body, err := c.http.Do(request) //nolint:bodyclose // Do has read and closed it
-	if errors.Is(err, sources.ErrNotFound) && Explain(http.StatusNotFound, body) == "" {
+	records := 0
+	_, refusal, err := c.http.Stream(request, func(body io.Reader) (err error) { //nolint:bodyclose // Stream has closed it
+		records, err = read(body)
+		return err
+	})
+	if errors.Is(err, sources.ErrNotFound) && Explain(http.StatusNotFound, refusal) == "" {
 		// A server that has this path says in Jaeger's own form what it did not find.
 		failure := c.http.Failure(ctx, sources.ErrNotThisAPI, fmt.Errorf("it has no %s", q.path))
 		failure.Status = http.StatusNotFound
 		return 0, failure
 	}
-	if err != nil {
-		return 0, err
-	}
-	records, err := read(body)
 	if err == nil {
 		return records, nil
+	}
+	if known := (*sources.Error)(nil); errors.As(err, &known) {
+		return 0, err
 	}
 	kind := sources.ErrNotThisAPI
 	if known := (*kindError)(nil); errors.As(err, &known) {
@@ -131,10 +135,21 @@ func (c *Client) exchange(ctx context.Context, q question, read func([]byte) (in
 	return 0, c.http.Failure(ctx, kind, err)
 }
 
+// askWhole asks a question whose answer is short, and read as a whole.
+func (c *Client) askWhole(ctx context.Context, q question, read func(body []byte) (int, error)) error {
+	return c.ask(ctx, q, func(body io.Reader) (int, error) {
+		whole, err := io.ReadAll(body)
+		if err != nil {
+			return 0, err
+		}
+		return read(whole)
+	})
+}
+
 // askTraces asks a question whose answer is traces.
-func (c *Client) askTraces(ctx context.Context, q question, decode func([]byte) ([]sources.Trace, error)) ([]sources.Trace, error) {
+func (c *Client) askTraces(ctx context.Context, q question, decode func(io.Reader) ([]sources.Trace, error)) ([]sources.Trace, error) {
 	var found []sources.Trace
-	err := c.ask(ctx, q, func(body []byte) (n int, err error) {
+	err := c.ask(ctx, q, func(body io.Reader) (n int, err error) {
 		found, err = decode(body)
 		return len(found), err
 	})
@@ -142,9 +157,9 @@ func (c *Client) askTraces(ctx context.Context, q question, decode func([]byte) 
 }
 
 // askTrace asks a question whose answer is the trace with the ID and nothing else.
-func (c *Client) askTrace(ctx context.Context, q question, id sources.TraceID, decode func([]byte) ([]sources.Trace, error)) (sources.Trace, error) {
+func (c *Client) askTrace(ctx context.Context, q question, id sources.TraceID, decode func(io.Reader) ([]sources.Trace, error)) (sources.Trace, error) {
 	var trace sources.Trace
-	err := c.ask(ctx, q, func(body []byte) (int, error) {
+	err := c.ask(ctx, q, func(body io.Reader) (int, error) {
 		found, err := decode(body)
 		if err != nil {
 			return 0, err

@@ -1,7 +1,9 @@
 package jaeger
 
 import (
+	"bytes"
 	"fmt"
+	"io"
 	"reflect"
 	"slices"
 	"strings"
@@ -11,7 +13,12 @@ import (
 	"obs/sources"
 )
 
-var decoders = map[string]func([]byte) ([]sources.Trace, error){"v3": decodeOTLP, "v1": decodeV1}
+var decoders = map[string]func([]byte) ([]sources.Trace, error){"v3": atOnce(decodeOTLP), "v1": atOnce(decodeV1)}
+
+// atOnce gives a decoder an answer that has come whole.
+func atOnce(decode func(io.Reader) ([]sources.Trace, error)) func([]byte) ([]sources.Trace, error) {
+	return func(body []byte) ([]sources.Trace, error) { return decode(bytes.NewReader(body)) }
+}
 
 func decoded(t *testing.T, api, name string) sources.Trace {
 	t.Helper()
@@ -150,7 +157,7 @@ func TestShopTrace(t *testing.T) {
 // A stream of several objects is one answer.
 func TestConcatenatedAnswers(t *testing.T) {
 	body := slices.Concat(recorded(t, "v3_trace_shop.json"), []byte("\n"), recorded(t, "v3_search.json"), recorded(t, "v3_trace_shop.json"))
-	traces, err := decodeOTLP(body)
+	traces, err := decodeOTLP(bytes.NewReader(body))
 	if err != nil || len(traces) != 4 || traces[0].ID != shopID || len(traces[0].Spans) != 10 {
 		t.Errorf("%d traces, %v", len(traces), err) // 9 spans, of which the one without an ID cannot be told from its repetition
 	}
@@ -166,7 +173,7 @@ func TestRepeatsAndSharedIDs(t *testing.T) {
 		span("b", "call", client, 3), span("b", "call", server, 2),
 		span("", "nameless", "", 1), span("0", "nameless", "", 1),
 	}, ",") + `],"processes":{"p1":{"serviceName":"one"}}}]}`
-	traces, err := decodeV1([]byte(body))
+	traces, err := decodeV1(strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -192,7 +199,7 @@ func TestOldNotations(t *testing.T) {
 		{"traceID":"abc","spanID":"4","startTime":8,"tags":[{"key":"otel.status_code","value":"ERROR"},{"key":"otel.status_description","value":"why"}]},
 		{"traceID":"abc","spanID":"5","startTime":9,"tags":[{"key":"error","type":"bool","value":true},{"key":"otel.status_code","value":"OK"}]}
 	],"processes":{"p1":{"serviceName":"OTLPResourceNoServiceName"}}}]}`
-	traces, err := decodeV1([]byte(body))
+	traces, err := decodeV1(strings.NewReader(body))
 	if err != nil || len(traces) != 1 || len(traces[0].Spans) != 5 {
 		t.Fatalf("%v, %v", traces, err)
 	}

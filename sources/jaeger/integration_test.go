@@ -354,7 +354,7 @@ func TestIntegrationRefusals(t *testing.T) {
 		t.Errorf("more traces than the server keeps: %v", err)
 	}
 	unknown := question{path: "/api/v3/no-such-path"}
-	if err := c.ask(t.Context(), unknown, func([]byte) (int, error) { return 0, nil }); !errors.Is(err, sources.ErrNotThisAPI) {
+	if err := c.askWhole(t.Context(), unknown, func([]byte) (int, error) { return 0, nil }); !errors.Is(err, sources.ErrNotThisAPI) {
 		t.Errorf("a path that the server does not have: %v", err)
 	}
 }

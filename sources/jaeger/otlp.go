@@ -1,14 +1,13 @@
 package jaeger
 
 import (
-	"bytes"
-	"encoding/json"
+	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
-
-	"go.opentelemetry.io/collector/pdata/pcommon"
-	"go.opentelemetry.io/collector/pdata/ptrace"
+	"strconv"
+	"strings"
 
 	"obs/sources"
 )
@@ -24,139 +23,324 @@ const (
 )
 
 // decodeOTLP reads the answers of v3: one object with all traces merged, or several
-// after one another, as the API is defined as a stream. The form of an ID is checked
-// by the decoder, which refuses an answer with any but 16 or 32 digits.
+// after one another, as the API is defined as a stream. Names are taken in both of
+// protocol buffers' spellings.
 //
 // Servers from before 2024 wrote an early OTLP, with IDs in base64 or with spans under a
 // name since given up. It is refused, so that v1 is asked.
-func decodeOTLP(body []byte) ([]sources.Trace, error) {
-	var all assembly
-	resources := 0
-	// This decoder also bounds how deep values may be nested, which the one for OTLP
-	// does not.
-	for parts := json.NewDecoder(bytes.NewReader(body)); ; {
-		var part struct {
-			Result json.RawMessage `json:"result"`
-			refusal
-		}
-		switch err := parts.Decode(&part); {
-		case errors.Is(err, io.EOF) && resources > 0 && len(all.ids) == 0:
+func decodeOTLP(body io.Reader) ([]sources.Trace, error) {
+	r := &otlpReader{scanner: newScanner(body)}
+	for {
+		switch err := r.part(); {
+		case errors.Is(err, io.EOF) && r.resources > 0 && len(r.all.spans) == 0:
 			return nil, errors.New("the answer holds resources without spans")
 		case errors.Is(err, io.EOF):
-			return all.traces(), nil
+			return r.all.traces(), nil
 		case err != nil:
 			return nil, err
-		case part.Result == nil && part.String() != "":
-			return nil, &kindError{sources.ErrServer, part.String()}
-		case part.Result == nil:
-			return nil, errors.New("the answer holds no result")
-		}
-		merged, err := new(ptrace.JSONUnmarshaler).UnmarshalTraces(part.Result)
-		if err != nil {
-			return nil, err
-		}
-		resources += merged.ResourceSpans().Len()
-		for _, resource := range merged.ResourceSpans().All() {
-			addResource(&all, resource)
 		}
 	}
 }
 
-func addResource(all *assembly, rs ptrace.ResourceSpans) {
-	resource := attributesOf(rs.Resource().Attributes())
+// otlpReader reads one answer.
+type otlpReader struct {
+	*scanner
+	all       assembly
+	resources int
+	list      sources.Attributes // of what is being read
+}
+
+// part reads one of the answer's objects. It returns io.EOF where there is no more.
+func (r *otlpReader) part() error {
+	if r.decoder.PeekKind() == 0 { // the end, or no JSON
+		_, err := r.decoder.ReadToken()
+		return err
+	}
+	held := false
+	var refused refusal
+	err := r.object(func(name []byte) error {
+		switch string(name) {
+		case "result":
+			held = true
+			return r.object(func(name []byte) error {
+				switch string(name) {
+				case "resourceSpans", "resource_spans":
+					return r.array(r.resourceSpans)
+				}
+				return r.skip()
+			})
+		case "errors", "error":
+			return r.refusal(string(name), &refused)
+		}
+		return r.skip()
+	})
+	switch {
+	case err != nil:
+		return err
+	case !held && refused.String() != "":
+		return &kindError{sources.ErrServer, refused.String()}
+	case !held:
+		return errors.New("the answer holds no result")
+	}
+	return nil
+}
+
+// resourceSpans reads the spans of one resource, which may stand before or behind it.
+func (r *otlpReader) resourceSpans() error {
+	r.resources++
+	first := len(r.all.spans)
+	var resource sources.Attributes
+	err := r.object(func(name []byte) error {
+		switch string(name) {
+		case "resource":
+			return r.object(func(name []byte) (err error) {
+				if string(name) != "attributes" {
+					return r.skip()
+				}
+				resource, err = r.attributes(0)
+				resource.Sort()
+				return err
+			})
+		case "scopeSpans", "scope_spans":
+			return r.array(r.scopeSpans)
+		}
+		return r.skip()
+	})
 	service := resource.Get(serviceName)
-	for _, ss := range rs.ScopeSpans().All() {
-		scope := attributesOf(ss.Scope().Attributes())
-		scope = appendMissing(scope, sources.Attribute{Key: scopeName, Value: ss.Scope().Name()})
-		scope = appendMissing(scope, sources.Attribute{Key: scopeVersion, Value: ss.Scope().Version()})
-		for _, s := range ss.Spans().All() {
-			span := spanOf(s, scope)
-			span.Service, span.Resource = service, resource
-			all.add(span)
+	for _, span := range r.all.spans[first:] {
+		span.Service, span.Resource = service, resource
+	}
+	return err
+}
+
+// scopeSpans reads the spans of one instrumentation, which may stand before or behind
+// what is said of it.
+func (r *otlpReader) scopeSpans() error {
+	first := len(r.all.spans)
+	var scope sources.Attributes
+	err := r.object(func(name []byte) (err error) {
+		switch string(name) {
+		case "scope":
+			scope, err = r.scope()
+			return err
+		case "spans":
+			return r.array(func() error {
+				span, err := r.span(len(scope))
+				r.all.spans = append(r.all.spans, &span)
+				return err
+			})
 		}
-	}
-}
-
-func spanOf(s ptrace.Span, scope sources.Attributes) sources.Span {
-	span := sources.Span{
-		TraceID:       traceIDOf(s.TraceID()),
-		ID:            spanIDOf(s.SpanID()),
-		Operation:     s.Name(),
-		Kind:          kinds[s.Kind()],
-		Status:        sources.StatusUnset,
-		StatusMessage: s.Status().Message(),
-		Start:         moment(uint64(s.StartTimestamp())),
-		Duration:      elapsed(uint64(s.StartTimestamp()), uint64(s.EndTimestamp())),
-		Attributes:    attributesOf(s.Attributes()),
-	}
-	if parent := spanIDOf(s.ParentSpanID()); parent != noSpanID {
-		span.ParentID = parent
-	}
-	switch s.Status().Code() {
-	case ptrace.StatusCodeOk:
-		span.Status = sources.StatusOK
-	case ptrace.StatusCodeError:
-		span.Status = sources.StatusError
-	}
-	for _, a := range scope {
-		span.Attributes = appendMissing(span.Attributes, a)
-	}
-	span.Attributes = appendMissing(span.Attributes, sources.Attribute{Key: traceState, Value: s.TraceState().AsRaw()})
-	span.Attributes.Sort()
-	for _, e := range s.Events().All() {
-		span.Events = append(span.Events, sources.Event{
-			Time: moment(uint64(e.Timestamp())), Name: e.Name(), Attributes: attributesOf(e.Attributes()),
-		})
-	}
-	for _, l := range s.Links().All() {
-		if !l.TraceID().IsEmpty() && !l.SpanID().IsEmpty() {
-			span.Links = append(span.Links, sources.Reference{TraceID: traceIDOf(l.TraceID()), SpanID: spanIDOf(l.SpanID())})
+		return r.skip()
+	})
+	for _, span := range r.all.spans[first:] {
+		for _, a := range scope {
+			span.Attributes = appendMissing(span.Attributes, a)
 		}
+		span.Attributes.Sort()
 	}
-	return span
+	return err
 }
 
-var kinds = map[ptrace.SpanKind]sources.Kind{
-	ptrace.SpanKindInternal: sources.KindInternal,
-	ptrace.SpanKindServer:   sources.KindServer,
-	ptrace.SpanKindClient:   sources.KindClient,
-	ptrace.SpanKindProducer: sources.KindProducer,
-	ptrace.SpanKindConsumer: sources.KindConsumer,
+// scope reads an instrumentation as the attributes that it gives its spans.
+func (r *otlpReader) scope() (sources.Attributes, error) {
+	var scope sources.Attributes
+	var called, version string
+	err := r.object(func(name []byte) (err error) {
+		switch string(name) {
+		case "name":
+			called, err = r.text()
+		case "version":
+			version, err = r.text()
+		case "attributes":
+			scope, err = r.attributes(0)
+		default:
+			err = r.skip()
+		}
+		return err
+	})
+	scope = appendMissing(scope, sources.Attribute{Key: scopeName, Value: called})
+	return appendMissing(scope, sources.Attribute{Key: scopeVersion, Value: version}), err
 }
 
-func traceIDOf(id pcommon.TraceID) sources.TraceID {
-	parsed, ok := sources.ParseTraceID(id.String())
-	if !ok {
-		return noTraceID
+// span reads a span, with room for some more attributes.
+func (r *otlpReader) span(room int) (sources.Span, error) {
+	span := sources.Span{TraceID: noTraceID, ID: noSpanID, Status: sources.StatusUnset}
+	var start, end uint64
+	var state string
+	err := r.object(func(name []byte) (err error) {
+		switch string(name) {
+		case "traceId", "trace_id":
+			span.TraceID, err = r.traceID()
+		case "spanId", "span_id":
+			span.ID, err = r.spanID()
+		case "parentSpanId", "parent_span_id":
+			span.ParentID, err = r.spanID()
+		case "traceState", "trace_state":
+			state, err = r.text()
+		case "name":
+			span.Operation, err = r.text()
+		case "kind":
+			span.Kind, err = r.kind()
+		case "startTimeUnixNano", "start_time_unix_nano":
+			start, err = r.whole()
+		case "endTimeUnixNano", "end_time_unix_nano":
+			end, err = r.whole()
+		case "attributes":
+			span.Attributes, err = r.attributes(room)
+		case "events":
+			err = r.array(func() error {
+				event, err := r.event()
+				span.Events = append(span.Events, event)
+				return err
+			})
+		case "links":
+			err = r.array(func() error { return r.link(&span) })
+		case "status":
+			err = r.status(&span)
+		default:
+			err = r.skip()
+		}
+		return err
+	})
+	if span.ParentID == noSpanID {
+		span.ParentID = ""
 	}
-	return parsed
+	span.Start, span.Duration = moment(start), elapsed(start, end)
+	span.Attributes = appendMissing(span.Attributes, sources.Attribute{Key: traceState, Value: state})
+	inTime(span.Events)
+	return span, err
 }
 
-func spanIDOf(id pcommon.SpanID) sources.SpanID {
-	parsed, ok := sources.ParseSpanID(id.String())
-	if !ok {
-		return noSpanID
-	}
-	return parsed
+func (r *otlpReader) event() (sources.Event, error) {
+	event := sources.Event{Time: moment(0)}
+	err := r.object(func(name []byte) (err error) {
+		switch string(name) {
+		case "timeUnixNano", "time_unix_nano":
+			var at uint64
+			at, err = r.whole()
+			event.Time = moment(at)
+		case "name":
+			event.Name, err = r.text()
+		case "attributes":
+			event.Attributes, err = r.attributes(0)
+			event.Attributes.Sort()
+		default:
+			err = r.skip()
+		}
+		return err
+	})
+	return event, err
 }
 
-// attributesOf keeps values as the text by which Jaeger compares them in a search.
-func attributesOf(m pcommon.Map) sources.Attributes {
-	if m.Len() == 0 {
-		return nil
+func (r *otlpReader) link(span *sources.Span) error {
+	link := sources.Reference{TraceID: noTraceID, SpanID: noSpanID}
+	err := r.object(func(name []byte) (err error) {
+		switch string(name) {
+		case "traceId", "trace_id":
+			link.TraceID, err = r.traceID()
+		case "spanId", "span_id":
+			link.SpanID, err = r.spanID()
+		default:
+			err = r.skip()
+		}
+		return err
+	})
+	if link.TraceID != noTraceID && link.SpanID != noSpanID {
+		span.Links = append(span.Links, link)
 	}
-	all := make(sources.Attributes, 0, m.Len())
-	for key, value := range m.All() {
-		all = append(all, sources.Attribute{Key: key, Value: value.AsString()})
-	}
-	all.Sort()
-	return all
+	return err
 }
 
-// appendMissing appends an attribute that has a value and no namesake in the list.
-func appendMissing(list sources.Attributes, a sources.Attribute) sources.Attributes {
-	if a.Value == "" || slices.ContainsFunc(list, func(other sources.Attribute) bool { return other.Key == a.Key }) {
-		return list
+func (r *otlpReader) status(span *sources.Span) error {
+	return r.object(func(name []byte) (err error) {
+		switch string(name) {
+		case "message":
+			span.StatusMessage, err = r.text()
+			return err
+		case "code":
+			code, err := r.enum(statusCodes)
+			switch code {
+			case 1:
+				span.Status = sources.StatusOK
+			case 2:
+				span.Status = sources.StatusError
+			}
+			return err
+		}
+		return r.skip()
+	})
+}
+
+// OTLP's enumerations by name; a value's number is its place. See trace.proto.
+var (
+	statusCodes = []string{"STATUS_CODE_UNSET", "STATUS_CODE_OK", "STATUS_CODE_ERROR"}
+	spanKinds   = []string{
+		"SPAN_KIND_UNSPECIFIED", "SPAN_KIND_INTERNAL", "SPAN_KIND_SERVER", "SPAN_KIND_CLIENT", "SPAN_KIND_PRODUCER", "SPAN_KIND_CONSUMER",
 	}
-	return append(list, a)
+	kinds = []sources.Kind{
+		sources.KindUnset, sources.KindInternal, sources.KindServer, sources.KindClient, sources.KindProducer, sources.KindConsumer,
+	}
+)
+
+func (r *otlpReader) kind() (sources.Kind, error) {
+	kind, err := r.enum(spanKinds)
+	if kind < 0 || kind >= len(kinds) {
+		return sources.KindUnset, err
+	}
+	return kinds[kind], err
+}
+
+// enum reads a value of an enumeration, which may be written by name or number.
+func (r *otlpReader) enum(names []string) (int, error) {
+	value, err := r.scalar(`0"`)
+	if value == nil {
+		return 0, err
+	}
+	if value.Kind() == '0' {
+		number, err := strconv.ParseInt(string(value), 10, 32)
+		return int(number), err
+	}
+	name := r.plain(value)
+	at := slices.IndexFunc(names, func(known string) bool { return known == string(name) })
+	if at < 0 {
+		return 0, fmt.Errorf("%s of the answer is none of %s", r.decoder.StackPointer(), strings.Join(names, ", "))
+	}
+	return at, nil
+}
+
+// traceID reads an ID, whose digits are all there unless it is left out.
+func (r *otlpReader) traceID() (sources.TraceID, error) {
+	text, err := r.id()
+	if err := r.hexadecimal(text, len(noTraceID), err); err != nil {
+		return noTraceID, err
+	}
+	if id, ok := sources.ParseTraceID(text); ok {
+		return id, nil
+	}
+	return noTraceID, nil
+}
+
+func (r *otlpReader) spanID() (sources.SpanID, error) {
+	text, err := r.id()
+	if err := r.hexadecimal(text, len(noSpanID), err); err != nil {
+		return noSpanID, err
+	}
+	if id, ok := sources.ParseSpanID(text); ok {
+		return id, nil
+	}
+	return noSpanID, nil
+}
+
+func (r *otlpReader) hexadecimal(text string, digits int, err error) error {
+	if err != nil || text == "" {
+		return err
+	}
+	var raw [16]byte
+	if len(text) == digits {
+		_, err = hex.Decode(raw[:], []byte(text))
+	}
+	if len(text) != digits || err != nil {
+		return fmt.Errorf("%q is not an ID of %d hexadecimal digits", sources.Shorten(text, 40), digits)
+	}
+	return nil
 }

@@ -69,7 +69,7 @@ func (c *Client) dependenciesV1(ctx context.Context, w sources.Window) ([]source
 // askV1 asks a question whose answer is a list.
 func askV1[T any](ctx context.Context, c *Client, q question) ([]T, error) {
 	var list []T
-	err := c.ask(ctx, q, func(body []byte) (n int, err error) {
+	err := c.askWhole(ctx, q, func(body []byte) (n int, err error) {
 		list, err = v1List[T](body)
 		return len(list), err
 	})

@@ -1,9 +1,11 @@
 package jaeger
 
 import (
-	"bytes"
+	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"math"
 	"strconv"
 	"strings"
@@ -28,196 +30,351 @@ const (
 // attributes.
 const noService = "OTLPResourceNoServiceName"
 
-// The trace of v1, as of model.go in Jaeger's internal/uimodel.
-type (
-	v1Trace struct {
-		TraceID   string               `json:"traceID"`
-		Spans     []v1Span             `json:"spans"`
-		Processes map[string]v1Process `json:"processes"`
-	}
-	v1Span struct {
-		TraceID   string        `json:"traceID"`
-		SpanID    string        `json:"spanID"`
-		ParentID  string        `json:"parentSpanID"` // of old servers
-		Operation string        `json:"operationName"`
-		Refs      []v1Reference `json:"references"`
-		Start     number        `json:"startTime"` // microseconds since 1970
-		Duration  number        `json:"duration"`  // microseconds
-		Tags      []v1Tag       `json:"tags"`
-		Logs      []v1Log       `json:"logs"`
-		Process   string        `json:"processID"`
-		Warnings  []string      `json:"warnings"`
-	}
-	v1Reference struct {
-		Type    string `json:"refType"` // CHILD_OF or FOLLOWS_FROM
-		TraceID string `json:"traceID"`
-		SpanID  string `json:"spanID"`
-	}
-	v1Process struct {
-		Service string  `json:"serviceName"`
-		Tags    []v1Tag `json:"tags"`
-	}
-	v1Log struct {
-		Time   number  `json:"timestamp"` // microseconds since 1970
-		Fields []v1Tag `json:"fields"`
-	}
-	v1Tag struct {
-		Key   string          `json:"key"`
-		Type  string          `json:"type"` // string, bool, int64, float64 or binary
-		Value json.RawMessage `json:"value"`
-	}
-)
+// v1Reader reads the traces of v1, as of model.go in Jaeger's internal/uimodel.
+type v1Reader struct {
+	*scanner
+	all  assembly
+	list sources.Attributes // of what is being read
+	refs []v1Reference      // of the span that is being read
+}
+
+type v1Reference struct {
+	childOf bool // and not FOLLOWS_FROM
+	target  sources.Reference
+}
 
 // decodeV1 reads the traces of v1 so that they look as v3 would have given them, but
 // for times, which v1 rounds to microseconds. An answer with an ID that is not
 // hexadecimal is none of Jaeger's.
-func decodeV1(body []byte) ([]sources.Trace, error) {
-	listed, err := v1List[v1Trace](body)
-	if err != nil {
+func decodeV1(body io.Reader) ([]sources.Trace, error) {
+	r := &v1Reader{scanner: newScanner(body)}
+	listed, held := 0, false
+	var refused refusal
+	err := r.object(func(name []byte) error {
+		switch string(name) {
+		case "data":
+			held = true
+			return r.array(func() error {
+				listed++
+				return r.trace()
+			})
+		case "errors", "error":
+			return r.refusal(string(name), &refused)
+		}
+		return r.skip()
+	})
+	if err == nil {
+		err = r.end()
+	}
+	switch message := refused.String(); {
+	case err != nil:
 		return nil, err
+	case !held:
+		return nil, errors.New("the answer holds no data")
+	case message != "" && listed == 0:
+		return nil, &kindError{sources.ErrServer, message}
 	}
-	var all assembly
-	for _, t := range listed {
-		processes := make(map[string]sources.Span, len(t.Processes))
-		for key, p := range t.Processes {
-			processes[key] = processOf(p)
-		}
-		for i := range t.Spans {
-			span, err := t.Spans[i].span(t.TraceID)
-			if err != nil {
-				return nil, err
-			}
-			process := processes[t.Spans[i].Process]
-			span.Service, span.Resource = process.Service, process.Resource
-			all.add(span)
-		}
-	}
-	return all.traces(), nil
+	return r.all.traces(), nil
 }
 
-// processOf fills in the fields of a span that come of its process.
-func processOf(p v1Process) sources.Span {
-	if p.Service == noService {
-		p.Service = ""
+// trace reads one trace. Its ID holds for the spans behind it that tell none. Its
+// processes may stand behind the spans: until they are known, a span's service is the
+// key of its process.
+func (r *v1Reader) trace() error {
+	first := len(r.all.spans)
+	id := ""
+	processes := map[string]sources.Span{}
+	err := r.object(func(name []byte) (err error) {
+		switch string(name) {
+		case "traceID":
+			id, err = r.id()
+		case "spans":
+			err = r.array(func() error { return r.span(id) })
+		case "processes":
+			err = r.object(func(name []byte) error {
+				key := string(name)
+				process, err := r.process()
+				processes[key] = process
+				return err
+			})
+		default:
+			err = r.skip()
+		}
+		return err
+	})
+	for _, span := range r.all.spans[first:] {
+		process := processes[span.Service]
+		span.Service, span.Resource = process.Service, process.Resource
 	}
-	resource := appendMissing(tagsOf(p.Tags), sources.Attribute{Key: serviceName, Value: p.Service})
-	resource.Sort()
-	return sources.Span{Service: p.Service, Resource: resource}
+	return err
 }
 
-func (s *v1Span) span(inTrace string) (sources.Span, error) {
-	if s.TraceID == "" {
-		s.TraceID = inTrace
+// process reads the fields of a span that come of its process.
+func (r *v1Reader) process() (sources.Span, error) {
+	var process sources.Span
+	err := r.object(func(name []byte) (err error) {
+		switch string(name) {
+		case "serviceName":
+			process.Service, err = r.text()
+		case "tags":
+			process.Resource, err = r.tags(1)
+		default:
+			err = r.skip()
+		}
+		return err
+	})
+	if process.Service == noService {
+		process.Service = ""
 	}
+	process.Resource = appendMissing(process.Resource, sources.Attribute{Key: serviceName, Value: process.Service})
+	process.Resource.Sort()
+	return process, err
+}
+
+// span reads a span of the trace with that ID.
+func (r *v1Reader) span(inTrace string) error {
+	span := sources.Span{Status: sources.StatusUnset, Start: time.UnixMicro(0).UTC()}
+	traceID, spanID, old, warnings := "", "", "", ""
 	var ids idReader
-	span := sources.Span{
-		TraceID:   ids.trace(s.TraceID),
-		ID:        ids.span(s.SpanID),
-		Operation: s.Operation,
-		Status:    sources.StatusUnset,
-		Start:     s.Start.moment(),
-		Duration:  s.Duration.duration(),
-	}
-	s.refer(&span, &ids)
-	if ids.err != nil {
-		return span, ids.err
-	}
-	for _, tag := range s.Tags {
-		takeTag(&span, tag)
-	}
-	if len(s.Warnings) > 0 {
-		if text, err := json.Marshal(s.Warnings); err == nil {
-			span.Attributes = append(span.Attributes, sources.Attribute{Key: tagWarnings, Value: string(text)})
+	r.refs = r.refs[:0]
+	err := r.object(func(name []byte) (err error) {
+		switch string(name) {
+		case "traceID":
+			traceID, err = r.id()
+		case "spanID":
+			spanID, err = r.id()
+		case "parentSpanID": // of old servers
+			old, err = r.id()
+		case "operationName":
+			span.Operation, err = r.text()
+		case "references":
+			err = r.array(func() error { return r.reference(&ids) })
+		case "startTime": // microseconds since 1970
+			var micros int64
+			micros, err = r.micros()
+			span.Start = time.UnixMicro(micros).UTC()
+		case "duration": // microseconds
+			var micros int64
+			micros, err = r.micros()
+			span.Duration = time.Duration(micros) * time.Microsecond
+		case "tags":
+			err = r.spanTags(&span)
+		case "logs":
+			err = r.array(func() error {
+				event, err := r.event()
+				span.Events = append(span.Events, event)
+				return err
+			})
+		case "processID":
+			span.Service, err = r.text()
+		case "warnings":
+			warnings, err = r.warnings()
+		default:
+			err = r.skip()
 		}
+		return err
+	})
+	span.TraceID, span.ID = ids.trace(cmp.Or(traceID, inTrace)), ids.span(spanID)
+	r.refer(&span, ids.span(old))
+	if err := cmp.Or(err, ids.err); err != nil {
+		return err
+	}
+	if warnings != "" {
+		span.Attributes = append(span.Attributes, sources.Attribute{Key: tagWarnings, Value: warnings})
 	}
 	span.Attributes.Sort()
-	for _, log := range s.Logs {
-		span.Events = append(span.Events, log.event())
-	}
-	return span, nil
+	inTime(span.Events)
+	r.all.spans = append(r.all.spans, &span)
+	return nil
+}
+
+func (r *v1Reader) reference(ids *idReader) error {
+	var ref v1Reference
+	traceID, spanID := "", ""
+	err := r.object(func(name []byte) (err error) {
+		switch string(name) {
+		case "refType": // CHILD_OF or FOLLOWS_FROM
+			var kind string
+			kind, err = r.text()
+			ref.childOf = kind == "CHILD_OF"
+		case "traceID":
+			traceID, err = r.id()
+		case "spanID":
+			spanID, err = r.id()
+		default:
+			err = r.skip()
+		}
+		return err
+	})
+	ref.target = sources.Reference{TraceID: ids.trace(traceID), SpanID: ids.span(spanID)}
+	r.refs = append(r.refs, ref)
+	return err
 }
 
 // refer sets the span's parent and links. The parent is the first reference of the
 // kind CHILD_OF into the same trace, else the first into it of the other kind, which
-// is what Jaeger itself takes for it.
-func (s *v1Span) refer(span *sources.Span, ids *idReader) {
+// is what Jaeger itself takes for it, else the one that old servers name.
+func (r *v1Reader) refer(span *sources.Span, old sources.SpanID) {
 	parent := -1
-	targets := make([]sources.Reference, len(s.Refs))
-	for i, ref := range s.Refs {
-		targets[i] = sources.Reference{TraceID: ids.trace(ref.TraceID), SpanID: ids.span(ref.SpanID)}
-		if targets[i].TraceID != span.TraceID || targets[i].SpanID == noSpanID {
+	for i, ref := range r.refs {
+		if ref.target.TraceID != span.TraceID || ref.target.SpanID == noSpanID {
 			continue
 		}
-		if parent < 0 || (ref.Type == "CHILD_OF" && s.Refs[parent].Type != "CHILD_OF") {
+		if parent < 0 || (ref.childOf && !r.refs[parent].childOf) {
 			parent = i
 		}
 	}
-	for i, target := range targets {
+	for i, ref := range r.refs {
 		switch {
 		case i == parent:
-			span.ParentID = target.SpanID
-		case target.TraceID != noTraceID && target.SpanID != noSpanID:
-			span.Links = append(span.Links, target)
+			span.ParentID = ref.target.SpanID
+		case ref.target.TraceID != noTraceID && ref.target.SpanID != noSpanID:
+			span.Links = append(span.Links, ref.target)
 		}
 	}
-	if old := ids.span(s.ParentID); parent < 0 && old != noSpanID {
+	if parent < 0 && old != noSpanID {
 		span.ParentID = old
 	}
 }
 
-// takeTag puts a tag where OpenTelemetry has what it says, else among the attributes.
-// The error tag is of Jaeger's making where it is a bool, and goes before the status.
-func takeTag(span *sources.Span, tag v1Tag) {
-	value := tag.text()
+// warnings reads what the server noticed, as the text of a list.
+func (r *v1Reader) warnings() (string, error) {
+	var all []any
+	err := r.array(func() error {
+		text, err := r.text()
+		all = append(all, text)
+		return err
+	})
+	if len(all) == 0 {
+		return "", err
+	}
+	return asText(all), err
+}
+
+// spanTags reads a span's tags, and puts each where OpenTelemetry has what it says, else
+// among the attributes.
+func (r *v1Reader) spanTags(span *sources.Span) error {
+	r.list = r.list[:0]
+	err := r.array(func() error {
+		tag, kind, err := r.tag()
+		if !takeTag(span, tag, kind) {
+			r.list = append(r.list, tag)
+		}
+		return err
+	})
+	span.Attributes = append(span.Attributes, r.list...)
+	return err
+}
+
+// takeTag takes a tag that OpenTelemetry has as a field of the span, and tells whether
+// it is one. The error tag is of Jaeger's making where it is a bool, and goes before the
+// status.
+func takeTag(span *sources.Span, tag sources.Attribute, kind string) bool {
 	switch {
 	case tag.Key == tagKind:
-		span.Kind = kindOf(value)
-	case tag.Key == tagError && tag.Type == "bool" && value == "true":
+		span.Kind = kindOf(tag.Value)
+	case tag.Key == tagError && kind == "bool" && tag.Value == "true":
 		span.Status = sources.StatusError
 	case tag.Key == tagStatus:
-		if code := sources.Code(strings.ToLower(value)); span.Status == sources.StatusUnset &&
+		if code := sources.Code(strings.ToLower(tag.Value)); span.Status == sources.StatusUnset &&
 			(code == sources.StatusOK || code == sources.StatusError) {
 			span.Status = code
 		}
 	case tag.Key == tagStatusMessage:
-		span.StatusMessage = value
+		span.StatusMessage = tag.Value
 	default:
-		span.Attributes = append(span.Attributes, sources.Attribute{Key: tag.Key, Value: value})
+		return false
 	}
+	return true
 }
 
-func (l v1Log) event() sources.Event {
-	event := sources.Event{Time: l.Time.moment()}
-	for _, field := range l.Fields {
-		if field.Key == tagEvent && event.Name == "" {
-			event.Name = field.text()
-		} else {
-			event.Attributes = append(event.Attributes, sources.Attribute{Key: field.Key, Value: field.text()})
+// event reads a log.
+func (r *v1Reader) event() (sources.Event, error) {
+	event := sources.Event{Time: time.UnixMicro(0).UTC()}
+	r.list = r.list[:0]
+	err := r.object(func(name []byte) (err error) {
+		switch string(name) {
+		case "timestamp": // microseconds since 1970
+			var micros int64
+			micros, err = r.micros()
+			event.Time = time.UnixMicro(micros).UTC()
+		case "fields":
+			err = r.array(func() error {
+				field, _, err := r.tag()
+				if field.Key == tagEvent && event.Name == "" {
+					event.Name = field.Value
+				} else {
+					r.list = append(r.list, field)
+				}
+				return err
+			})
+		default:
+			err = r.skip()
 		}
-	}
+		return err
+	})
+	event.Attributes = append(event.Attributes, r.list...)
 	event.Attributes.Sort()
-	return event
+	return event, err
 }
 
-func tagsOf(tags []v1Tag) sources.Attributes {
-	var all sources.Attributes
-	for _, tag := range tags {
-		all = append(all, sources.Attribute{Key: tag.Key, Value: tag.text()})
+// tags reads a list of tags, with room for some more attributes.
+func (r *v1Reader) tags(room int) (sources.Attributes, error) {
+	r.list = r.list[:0]
+	err := r.array(func() error {
+		tag, _, err := r.tag()
+		r.list = append(r.list, tag)
+		return err
+	})
+	if len(r.list) == 0 {
+		return nil, err
 	}
-	return all
+	return append(make(sources.Attributes, 0, len(r.list)+room), r.list...), err
 }
 
-// text is a string as it is, and anything else as it stands in the JSON.
-func (t v1Tag) text() string {
-	var s string
-	if json.Unmarshal(t.Value, &s) == nil {
-		return s // null too, as the empty text
+// tag reads a tag. Its kind is string, bool, int64, float64 or binary.
+func (r *v1Reader) tag() (tag sources.Attribute, kind string, err error) {
+	err = r.object(func(name []byte) (err error) {
+		switch string(name) {
+		case "key":
+			tag.Key, err = r.text()
+		case "type":
+			kind, err = r.text()
+		case "value":
+			tag.Value, err = r.value()
+		default:
+			err = r.skip()
+		}
+		return err
+	})
+	return tag, kind, err
+}
+
+// value reads a value as text: a string as it is, null as nothing, and anything else as
+// it stands in the JSON.
+func (r *v1Reader) value() (string, error) {
+	value, err := r.decoder.ReadValue()
+	if err != nil {
+		return "", err
 	}
-	var compact bytes.Buffer
-	if json.Compact(&compact, t.Value) != nil {
-		return ""
+	switch value.Kind() {
+	case 'n':
+		return "", nil
+	case '"':
+		return r.texts.of(r.plain(value)), nil
+	case '{', '[':
+		value = value.Clone()
+		err = value.Compact()
 	}
-	return compact.String()
+	return r.texts.of(value), err
+}
+
+const microsMax = math.MaxInt64 / int64(time.Microsecond)
+
+// micros reads a number of microseconds that is not trusted to fit.
+func (r *v1Reader) micros() (int64, error) {
+	digits, err := r.digits()
+	return number(digits).within(microsMax), err
 }
 
 // idReader normalises IDs and keeps the first that is none. An ID that is left out
@@ -272,12 +429,4 @@ func (n number) within(limit int64) int64 {
 		return int64(f)
 	}
 	return 0
-}
-
-const microsMax = math.MaxInt64 / int64(time.Microsecond)
-
-func (n number) moment() time.Time { return time.UnixMicro(n.within(microsMax)).UTC() }
-
-func (n number) duration() time.Duration {
-	return time.Duration(n.within(microsMax)) * time.Microsecond
 }

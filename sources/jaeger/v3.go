@@ -20,7 +20,7 @@ import (
 func (c *Client) servicesV3(ctx context.Context) ([]string, error) {
 	var names []string
 	q := question{path: "/api/v3/services", spare: true}
-	err := c.ask(ctx, q, func(body []byte) (int, error) {
+	err := c.askWhole(ctx, q, func(body []byte) (int, error) {
 		err := v3List(body, "services", &names)
 		return len(names), err
 	})
@@ -31,7 +31,7 @@ func (c *Client) operationsV3(ctx context.Context, service string) ([]sources.Op
 	q := question{path: "/api/v3/operations", spare: true}
 	q.params.add(service, "service")
 	var listed []operation
-	err := c.ask(ctx, q, func(body []byte) (int, error) {
+	err := c.askWhole(ctx, q, func(body []byte) (int, error) {
 		err := v3List(body, "operations", &listed)
 		return len(listed), err
 	})

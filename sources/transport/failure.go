@@ -124,11 +124,16 @@ var plainToTLS = []string{
 	"plain HTTP to an SSL-enabled server port",
 }
 
+// isPage tells by its beginning that an answer is a page for people.
+func isPage(response *http.Response, beginning []byte) bool {
+	return strings.Contains(response.Header.Get("Content-Type"), "text/html") ||
+		bytes.HasPrefix(bytes.TrimSpace(beginning), []byte("<"))
+}
+
 // judge turns an answer that cannot be used into an error.
 func (c *Client) judge(ctx context.Context, response *http.Response, body []byte) error {
 	status := response.StatusCode
-	html := strings.Contains(response.Header.Get("Content-Type"), "text/html") ||
-		bytes.HasPrefix(bytes.TrimSpace(body), []byte("<"))
+	html := isPage(response, body)
 	if status/100 == 2 && !html {
 		return nil
 	}

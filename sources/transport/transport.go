@@ -7,6 +7,7 @@
 package transport
 
 import (
+	"bufio"
 	"cmp"
 	"context"
 	"errors"
@@ -161,6 +162,27 @@ func (c *Client) Get(ctx context.Context, path string, params url.Values, header
 // Do sends a request, which must be safe to repeat, and reads the whole answer. The
 // response is returned beside an error too when there was one, its body read.
 func (c *Client) Do(request *http.Request) (*http.Response, []byte, error) {
+	var whole []byte
+	response, refusal, err := c.Stream(request, func(body io.Reader) (err error) {
+		whole, err = io.ReadAll(body)
+		return err
+	})
+	if err != nil {
+		whole = refusal
+	}
+	return response, whole, err
+}
+
+// Stream sends a request, which must be safe to repeat, and hands the body of its answer
+// to read while it arrives. Where the connection breaks on the way, read is called once
+// more, with the answer from its beginning: it must forget what it had. What read fails
+// on without the connection's doing is returned as it is; anything else that fails is a
+// *sources.Error.
+//
+// A refusal, and a page where an answer belongs, are not handed to read: their body is
+// returned. The response is returned beside an error too when there was one, its body
+// closed.
+func (c *Client) Stream(request *http.Request, read func(body io.Reader) error) (response *http.Response, refusal []byte, err error) {
 	ctx := request.Context()
 	select {
 	case c.slots <- struct{}{}:
@@ -170,23 +192,39 @@ func (c *Client) Do(request *http.Request) (*http.Response, []byte, error) {
 	}
 	for attempt := 0; ; attempt++ {
 		sources.CallFrom(ctx).AddAttempt()
-		response, body, err := c.once(request, attempt)
-		wait, again := c.worthRetrying(response, body, err, attempt)
+		got, err := c.once(request, attempt, read)
+		wait, again := c.worthRetrying(got.response, got.refusal, err, attempt)
 		if !again || ctx.Err() != nil {
-			if err == nil {
-				err = c.judge(ctx, response, body)
+			switch {
+			case err != nil:
+			case got.unread != nil:
+				err = got.unread
+			default:
+				err = c.judge(ctx, got.response, got.refusal)
 			}
-			return response, body, err
+			return got.response, got.refusal, err
 		}
 		if err := c.options.Sleep(ctx, wait); err != nil {
-			return response, body, c.ended(ctx)
+			return got.response, got.refusal, c.ended(ctx)
 		}
 	}
 }
 
-// once is a single attempt. It returns a response of any status with its body, or
-// a *sources.Error when there is none.
-func (c *Client) once(request *http.Request, attempt int) (*http.Response, []byte, error) {
+// attempted is what came of a single attempt.
+type attempted struct {
+	response *http.Response
+	refusal  []byte // the body of an answer that is of no use
+	unread   error  // what read failed on
+}
+
+// sniffed is how much of an answer is looked at to tell whether it is a page, which is
+// how far browsers look (https://mimesniff.spec.whatwg.org/, "resource header" is longer
+// for other types only).
+const sniffed = 512
+
+// once is a single attempt. It returns a response of any status, or a *sources.Error
+// when there is none or its body did not come whole.
+func (c *Client) once(request *http.Request, attempt int, read func(io.Reader) error) (attempted, error) {
 	parent := request.Context()
 	ctx, cancel := context.WithTimeout(parent, c.options.Timeout)
 	defer cancel()
@@ -194,26 +232,62 @@ func (c *Client) once(request *http.Request, attempt int) (*http.Response, []byt
 	if attempt > 0 && request.GetBody != nil {
 		body, err := request.GetBody()
 		if err != nil {
-			return nil, nil, c.Failure(parent, sources.ErrBadQuery, err)
+			return attempted{}, c.Failure(parent, sources.ErrBadQuery, err)
 		}
 		request.Body = body
 	}
 	response, err := c.http.Do(request)
 	if err != nil {
-		return nil, nil, c.networkFailure(parent, err)
+		return attempted{}, c.networkFailure(parent, err)
 	}
 	defer func() { _ = response.Body.Close() }() // all that matters was read, or has failed already
-	body, err := io.ReadAll(io.LimitReader(response.Body, c.options.MaxBytes+1))
-	sources.CallFrom(parent).AddBytes(len(body))
-	if err != nil {
-		return nil, nil, c.networkFailure(parent, err)
+	got := attempted{response: response}
+	metered := &meter{body: response.Body, left: c.options.MaxBytes}
+	body := bufio.NewReaderSize(metered, bodyBuffer)
+	// What is wrong with the beginning comes again when it is read.
+	beginning, _ := body.Peek(sniffed)
+	if response.StatusCode/100 == 2 && !isPage(response, beginning) {
+		got.unread = read(body)
+	} else {
+		got.refusal, _ = io.ReadAll(body) // it is metered that this failed
 	}
-	if int64(len(body)) > c.options.MaxBytes {
-		return response, nil, c.Failure(parent, sources.ErrTooLarge,
-			fmt.Errorf("more than %.3g MiB", float64(c.options.MaxBytes)/(1<<20)))
+	sources.CallFrom(parent).AddBytes(metered.read)
+	switch {
+	case errors.Is(metered.end, errTooLarge):
+		return attempted{response: response}, c.Failure(parent, sources.ErrTooLarge, fmt.Errorf("more than %.3g MiB", float64(c.options.MaxBytes)/(1<<20)))
+	case metered.end != nil && !errors.Is(metered.end, io.EOF):
+		return attempted{}, c.networkFailure(parent, metered.end)
 	}
-	return response, body, nil
+	return got, nil
 }
+
+// bodyBuffer is how much of a body is taken from the connection at once. More does not
+// make a 100 MB answer come faster.
+const bodyBuffer = 64 << 10
+
+// meter counts what is read of a body, ends it where there is too much, and keeps how it
+// ended, so that a broken connection is told from an answer that makes no sense.
+type meter struct {
+	body io.Reader
+	read int
+	left int64 // negative when there was more than allowed
+	end  error
+}
+
+func (m *meter) Read(p []byte) (int, error) {
+	if m.end != nil {
+		return 0, m.end
+	}
+	n, err := m.body.Read(p[:min(int64(len(p)), m.left+1)])
+	m.read += n
+	m.left -= int64(n)
+	if m.end = err; m.left < 0 {
+		m.end = errTooLarge
+	}
+	return n, m.end
+}
+
+var errTooLarge = errors.New("the answer is larger than allowed")
 
 // worthRetrying tells whether another attempt may do better, and after which wait.
 func (c *Client) worthRetrying(response *http.Response, body []byte, err error, attempt int) (time.Duration, bool) {
