@@ -96,9 +96,9 @@ func (x *Explorer) Logs(ctx context.Context, q LogQuestion) *LogView {
 	case x.set.Logs == nil:
 		a.note.notConfigured(sources.Loki, "no log record was looked at")
 	case q.Trace != "":
-		a.ofRequest(ctx, ident.ID{Trace: q.Trace}, string(q.Trace))
+		a.ofRequest(ctx, ident.OfTrace(q.Trace), string(q.Trace))
 	case q.Request != "":
-		a.ofRequest(ctx, ident.ID{Request: q.Request}, q.Request)
+		a.ofRequest(ctx, ident.OfRequest(q.Request), q.Request)
 	case q.Service != "":
 		a.ofService(ctx)
 	case q.Query != "":
@@ -180,7 +180,7 @@ func (a *logAnswer) asks(query string) {
 func (a *logAnswer) ofRequest(ctx context.Context, id ident.ID, text string) {
 	lookup := Lookup{
 		ID: id, Text: text,
-		Window: a.view.Window, Fixed: !a.question.Window.IsZero(),
+		Window: a.view.Window, Fixed: !a.question.Window.IsZero(), RecordsOnly: true,
 	}
 	found := Find(ctx, a.x.set, lookup, nil)
 	a.note.take(slices.DeleteFunc(found.Missing, func(m Missing) bool {

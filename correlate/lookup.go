@@ -31,6 +31,9 @@ type Lookup struct {
 	Now time.Time
 	// Habits are where services carry trace IDs, and learn it; nil where nobody remembers.
 	Habits *Habits
+	// RecordsOnly leaves away what is about the request and not its records: further traces,
+	// its failure and its story.
+	RecordsOnly bool
 	// Compare compares the trace with normal ones of the same root, With with one other.
 	Compare bool
 	With    sources.TraceID
@@ -46,6 +49,7 @@ type finder struct {
 
 	asked    map[sources.TraceID]bool // of Jaeger
 	searched map[string]bool          // request IDs that were looked for
+	remarked map[sources.TraceID]bool // what is to be kept in mind of them was said
 }
 
 // Find brings one request: its traces with all their spans, and every log record that
@@ -61,7 +65,7 @@ func Find(ctx context.Context, set sources.Set, lookup Lookup, observe Observer)
 	}
 	f := &finder{
 		set: set, lookup: lookup, observe: observe, found: NewCase(lookup.Window),
-		asked: map[sources.TraceID]bool{}, searched: map[string]bool{},
+		asked: map[sources.TraceID]bool{}, searched: map[string]bool{}, remarked: map[sources.TraceID]bool{},
 	}
 	f.found.Asked, f.found.TakenFor = lookup.Text, lookup.ID.Reading
 	if set.Traces == nil {
@@ -92,15 +96,38 @@ func (f *finder) find(ctx context.Context) {
 			f.byTraceIDs(ctx, f.byAttribute(ctx, id), tie{from: "request", join: ByRequestID, id: id})
 		}
 	}
-	f.follow(ctx)
-	f.remark()
-	f.fail(ctx)
-	if f.found.Trace != nil {
-		f.found.Story = tell(f.found.Trace, f.found.Records)
+	if !f.lookup.RecordsOnly {
+		f.explore(ctx)
 	}
 	if f.found.Trace == nil && len(f.found.Records) == 0 && ctx.Err() == nil {
 		f.explainAbsence()
 	}
+}
+
+// explore goes on from the trace that was found.
+func (f *finder) explore(ctx context.Context) {
+	if f.found.Trace == nil {
+		return
+	}
+	f.remark()
+	f.found.Story = tell(f.found.Trace, f.found.Records)
+	f.preview()
+	f.follow(ctx)
+	f.remark()
+	f.fail(ctx)
+	f.found.Story = tell(f.found.Trace, f.found.Records)
+}
+
+// preview shows what is known of the request by now: its trace and its records. What is
+// still to come takes further questions.
+func (f *finder) preview() {
+	so := *f.found
+	so.Hops, so.Missing, so.Records = slices.Clone(so.Hops), slices.Clone(so.Missing), slices.Clone(so.Records)
+	so.Places, so.Story = slices.Clone(so.Places), slices.Clone(so.Story)
+	trace := *so.Trace
+	so.Trace = &trace
+	so.OtherTraces = slices.Clone(so.OtherTraces)
+	f.observe(Step{Name: StepPreview, Done: true, SoFar: &so})
 }
 
 // readings are the trace and request IDs that the text was taken for, likeliest first.

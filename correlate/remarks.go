@@ -10,9 +10,13 @@ import (
 // back for 30 s where nobody has set another time.
 const stillArriving = 40 * time.Second
 
-// remark says what to keep in mind when reading the traces.
+// remark says what to keep in mind when reading the traces, of those that were found since.
 func (f *finder) remark() {
 	for _, t := range f.found.traces() {
+		if f.remarked[t.ID] {
+			continue
+		}
+		f.remarked[t.ID] = true
 		if t.OrphanCount > 0 {
 			t.Remarks = append(t.Remarks, fmt.Sprintf("%s of spans that it does not hold: those were not sampled, got lost, or have not arrived", childrenOf(t.OrphanCount)))
 		}

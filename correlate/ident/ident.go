@@ -237,3 +237,13 @@ func sameDigits(a, b *Candidate) bool {
 	}
 	return a.Kind != b.Kind && plain(a) == plain(b)
 }
+
+// OfTrace is the ID of a trace that is known to be one.
+func OfTrace(id sources.TraceID) ID {
+	return ID{Trace: id, Reading: "trace ID " + string(id), Text: string(id), Candidates: []Candidate{{Kind: Trace, Trace: id}}}
+}
+
+// OfRequest is a request ID that is known to be one.
+func OfRequest(id string) ID {
+	return ID{Request: id, Reading: "request ID " + sources.Printable(id), Text: id, Candidates: []Candidate{{Kind: Request, Request: id}}}
+}
