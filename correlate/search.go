@@ -40,13 +40,13 @@ func traceSearch(id sources.TraceID) search {
 	if !slices.Contains(notations, short) {
 		notations = append(notations, short) // and any by some tools without its leading zeros
 	}
-	if decimal := ident.Decimal(id); decimal != "" {
-		s.field = append(s.field, sources.Matcher{Name: "dd_trace_id", Op: sources.Equal, Value: decimal})
-	}
 	for _, name := range ident.TraceLabels {
 		for _, notation := range notations {
 			s.field = append(s.field, sources.Matcher{Name: name, Op: sources.Equal, Value: notation})
 		}
+	}
+	if decimal := ident.Decimal(id); decimal != "" {
+		s.field = append(s.field, sources.Matcher{Name: "dd_trace_id", Op: sources.Equal, Value: decimal})
 	}
 	return s
 }

@@ -81,6 +81,9 @@ type Set struct {
 	Metrics Metrics
 	Traces  Traces
 	Logs    Logs
+	// LogsKey tells what Logs shows from what other addresses and tenants show; it is a hash,
+	// and gives neither away.
+	LogsKey string
 	// Ledger holds every query that the three have sent, in the order of sending.
 	Ledger *Ledger
 	// OnClose is what Close calls.

@@ -33,6 +33,11 @@ var rooms = []room{
 	{path: "obs/tui/...", may: []string{"obs/tui/...", "obs/correlate/...", "obs/sources"}, never: network},
 	{path: "obs/correlate", may: []string{"obs/correlate/...", "obs/sources"}, never: network},
 	{path: "obs/correlate/report", may: []string{"obs/correlate/...", "obs/sources"}, never: network, timeless: true},
+	// It reads links, and follows none.
+	{
+		path: "obs/correlate/ident", may: []string{"obs/sources"}, timeless: true,
+		never: []string{"context", "crypto/rand", "log/...", "math/rand/...", "net", "net/http/...", "os/...", "syscall"},
+	},
 	// Arithmetic over values: nothing but the arguments decides what comes out.
 	{
 		path: "obs/correlate/...", may: []string{"obs/correlate/...", "obs/sources"}, timeless: true,

@@ -185,8 +185,13 @@ func sayMissing(out io.Writer, c *correlate.Case, form string) error {
 
 // save writes the case so that the file is whole or absent. Cases quote log lines, so
 // only their owner may read them.
-func save(path string, c *correlate.Case) (err error) {
-	file, err := os.CreateTemp(filepath.Dir(path), ".obs-case-*")
+func save(path string, c *correlate.Case) error {
+	return writeWhole(path, func(out io.Writer) error { return report.JSON(out, c) })
+}
+
+// writeWhole writes a file so that it is whole or as it was before, for its owner alone.
+func writeWhole(path string, write func(io.Writer) error) (err error) {
+	file, err := os.CreateTemp(filepath.Dir(path), ".obs-*")
 	if err != nil {
 		return err
 	}
@@ -195,7 +200,7 @@ func save(path string, c *correlate.Case) (err error) {
 			_ = os.Remove(file.Name())
 		}
 	}()
-	if err := errors.Join(report.JSON(file, c), file.Close()); err != nil {
+	if err := errors.Join(write(file), file.Close()); err != nil {
 		return err
 	}
 	return os.Rename(file.Name(), path)

@@ -41,6 +41,7 @@ type world struct {
 	shown    bool // out is one, whatever the input is
 	getenv   func(string) string
 	now      func() time.Time
+	cache    func() (string, error) // the user's folder for what can be found out again; nil to remember nothing
 }
 
 func system() world {
@@ -48,7 +49,7 @@ func system() world {
 		in: os.Stdin, out: os.Stdout, err: os.Stderr,
 		terminal: term.IsTerminal(os.Stdout.Fd()) && term.IsTerminal(os.Stdin.Fd()),
 		shown:    term.IsTerminal(os.Stdout.Fd()),
-		getenv:   os.Getenv, now: time.Now,
+		getenv:   os.Getenv, now: time.Now, cache: os.UserCacheDir,
 	}
 }
 

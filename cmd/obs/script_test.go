@@ -60,6 +60,7 @@ func TestScripts(t *testing.T) {
 			for name, address := range servers {
 				env.Setenv(name, address)
 			}
+			env.Setenv("XDG_CACHE_HOME", env.WorkDir+"/.cache")
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "private": private},

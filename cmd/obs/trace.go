@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -81,8 +82,10 @@ func runTrace(ctx context.Context, o *traceOptions, args []string, w world) erro
 	if set.Traces == nil && set.Logs == nil {
 		return usage(errNoRequestBackend, "set JAEGER_URL or LOKI_URL, or give --jaeger-url or --loki-url")
 	}
+	memory := recall(w, set.LogsKey)
 	lookup := correlate.Lookup{
 		ID: id, Text: id.Text, Window: window, Fixed: o.given(), Compare: o.compare, With: with, Now: w.now(),
+		Habits: memory.habits,
 	}
 	question := correlate.Question{Window: window, Baseline: sources.Window{From: window.From.Add(-window.Duration()), To: window.From}}
 	found, err := o.present(ctx, w, task{
@@ -93,6 +96,9 @@ func runTrace(ctx context.Context, o *traceOptions, args []string, w world) erro
 	})
 	if err != nil {
 		return err
+	}
+	if err := memory.keep(); err != nil && o.verbose {
+		_, _ = fmt.Fprintf(w.err, "obs: where services log trace IDs was not remembered: %v\n", err)
 	}
 	if err := lookupExit(found); err != nil || with == "" || found.Comparison != nil {
 		return err

@@ -7,8 +7,11 @@
 package connect
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -81,6 +84,7 @@ func Open(o Options) (sources.Set, error) {
 			return sources.Set{}, err
 		}
 		set.Logs, set.OnClose = loki.New(client, o.Ledger), append(set.OnClose, client.Close)
+		set.LogsKey = keyOf(address, credentials.Headers["X-Scope-OrgID"])
 	}
 	if address, origin := o.address(o.JaegerURL, "--jaeger-url", "JAEGER_URL"); address != "" {
 		client, err := transport.New(transport.Options{
@@ -132,4 +136,14 @@ func (o *Options) lokiCredentials() (transport.Credentials, error) {
 		c.Headers["X-Scope-OrgID"] = tenant
 	}
 	return c, nil
+}
+
+// keyOf is one for each address and tenant, whatever credentials stand in the address.
+func keyOf(address, tenant string) string {
+	if u, err := url.Parse(address); err == nil {
+		u.User = nil
+		address = u.String()
+	}
+	sum := sha256.Sum256([]byte(address + "\x00" + tenant))
+	return hex.EncodeToString(sum[:8])
 }
