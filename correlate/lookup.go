@@ -96,9 +96,10 @@ func (f *finder) find(ctx context.Context) {
 			f.byTraceIDs(ctx, f.byAttribute(ctx, id), tie{from: "request", join: ByRequestID, id: id})
 		}
 	}
-	if !f.lookup.RecordsOnly {
-		f.explore(ctx)
+	if f.lookup.RecordsOnly {
+		return
 	}
+	f.explore(ctx)
 	if f.found.Trace == nil && len(f.found.Records) == 0 && ctx.Err() == nil {
 		f.explainAbsence()
 	}
