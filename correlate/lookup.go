@@ -114,6 +114,7 @@ func (f *finder) explore(ctx context.Context) {
 	f.found.Story = tell(f.found.Trace, f.found.Records)
 	f.preview()
 	f.follow(ctx)
+	f.near(ctx)
 	f.remark()
 	f.fail(ctx)
 	f.found.Story = tell(f.found.Trace, f.found.Records)

@@ -342,3 +342,53 @@ func TestReadingsAreTriedTogether(t *testing.T) {
 		}
 	}
 }
+
+// Without an ID in the logs the lines of the same service, pod and time are shown, as weak.
+func TestFindNearbyRecords(t *testing.T) {
+	s := newShop(t, question)
+	s.happens(40, time.Second, false)
+	for i := range s.traces.stored[0].Spans {
+		s.traces.stored[0].Spans[i].Resource = sources.Attributes{{Key: "k8s.pod.name", Value: "payment-1"}}
+	}
+	at := minuteOf(40).Add(100 * time.Millisecond)
+	line := func(labels sources.Labels, text string) sources.Record {
+		return sources.Record{Time: at, Stream: labels, Line: text}
+	}
+	s.logs.stored = []sources.Record{
+		line(sources.Labels{"service_name": "payment", "pod": "payment-1"}, "of this pod"),
+		line(sources.Labels{"service_name": "payment", "pod": "payment-2"}, "of another pod"),
+		line(sources.Labels{"container": "checkout"}, "of a guess"),
+		line(sources.Labels{"service_name": "cart"}, "of another service"),
+		{Time: at.Add(time.Minute), Stream: sources.Labels{"service_name": "payment", "pod": "payment-1"}, Line: "of another time"},
+	}
+	c := s.find(lookupOf(t, string(traceID(40))))
+	var lines []string
+	for _, r := range c.Records {
+		lines = append(lines, r.Line)
+		if r.Join != correlate.ByServiceTime || r.TraceID != "" {
+			t.Errorf("%q is joined by %s to trace %q", r.Line, r.Join, r.TraceID)
+		}
+	}
+	slices.Sort(lines) // of one moment
+	if want := []string{"of a guess", "of this pod"}; !slices.Equal(lines, want) {
+		t.Errorf("lines %q, want %q", lines, want)
+	}
+	notes := ""
+	for _, h := range c.Hops {
+		if h.To == "records" {
+			notes += h.Note + "\n"
+		}
+	}
+	if !strings.Contains(notes, "checkout is taken for container=checkout, a guess") || strings.Contains(notes, "payment is taken for") {
+		t.Errorf("notes %s", notes)
+	}
+	if m := missing(c, sources.Loki, correlate.MissingNoData); m == nil || !strings.Contains(m.Reason, string(traceID(40))) || c.Partial() {
+		t.Errorf("missing %+v", c.Missing)
+	}
+
+	// One record that an ID joins is more than all of these.
+	s.logs.stored = append(s.logs.stored, record("bank", at, "joined", sources.Labels{"trace_id": string(traceID(40))}))
+	if c := s.find(lookupOf(t, string(traceID(40)))); len(c.Records) != 1 || c.Records[0].Join.Weak() {
+		t.Errorf("records %+v", c.Records)
+	}
+}

@@ -49,11 +49,7 @@ func lookupText(p *page, c *correlate.Case) {
 	}
 	comparison(p, c.Comparison)
 	if len(left) > 0 {
-		title := "RECORDS"
-		if c.Trace != nil {
-			title = "RECORDS that name no span of these"
-		}
-		p.line("%s", title)
+		p.line("RECORDS%s", restTitle(c, left))
 		for i := range left {
 			p.line("  %s", recordLine(&left[i]))
 		}
@@ -63,6 +59,17 @@ func lookupText(p *page, c *correlate.Case) {
 	hops(p, c)
 	findings(p, c)
 	tail(p, c)
+}
+
+// restTitle says what the records beside the spans are.
+func restTitle(c *correlate.Case, left []correlate.Record) string {
+	switch {
+	case left[0].Join.Weak():
+		return " of the same services and time; no ID joins them"
+	case c.Trace != nil:
+		return " that name no span of these"
+	}
+	return ""
 }
 
 // bySpan parts the records into those beneath a span of the trace and the others.

@@ -191,11 +191,9 @@ func markdownFound(p *page, c *correlate.Case) {
 		fenced(p, drawn)
 	}
 	markdownComparison(p, c.Comparison)
-	title := "Records"
-	if c.Trace != nil {
-		title = "Records that name no span of these"
+	if len(left) > 0 {
+		markdownRecords(p, "Records"+restTitle(c, left), left)
 	}
-	markdownRecords(p, title, left)
 	markdownDrawn(p, "Where the logs carry the trace ID", c, places)
 }
 
