@@ -112,6 +112,45 @@ func madeLookup() *correlate.Case {
 	return c
 }
 
+// madeFailed is a request that failed at the second attempt, with another that was tied to it,
+// and everything that a lookup says beside them.
+func madeFailed() *correlate.Case {
+	c := madeLookup()
+	first, second := c.Trace, &c.OtherTraces[0]
+	first.ErrorCount, first.Blamed = 1, first.Spans[0].ID
+	first.Spans[0].Error, first.Spans[0].Attempt, first.Spans[0].Attempts = true, 2, 2
+	first.Remarks = []string{"the clocks of shop and 支付 differ by at least 30.0 ms: spans of 支付 begin before the calls to them do", "it ended 4.00 s ago"}
+	second.Related = &correlate.Relation{Join: correlate.ByLink, TraceID: first.ID, SpanID: first.Spans[0].ID, Text: "shop GET /a of " + string(first.ID) + " links to it"}
+	now, before := window(0, 30*time.Minute), window(-30*time.Minute, 0)
+	f1 := c.AddFinding("shop GET /a fails like this in 19 of 50 traces that were looked at, and in 0 of 40 of the 30m before; version 1.4.2 in 19",
+		correlate.Evidence{Backend: sources.Jaeger, Query: `service="shop" operation="GET /a" error="true" limit=50`, Window: now})
+	f2 := c.AddFinding(`1173 records say "no rate from carrier", and 0 of the 30m before`,
+		correlate.Evidence{Backend: sources.Loki, Query: `sum(count_over_time({service_name="shop"} |= "no rate from carrier"[1800000ms]))`, Window: now})
+	c.Failure = &correlate.Failure{
+		Service: "shop", Operation: "GET /a", SpanID: first.Spans[0].ID, Message: "证书 has expired: " + strings.Repeat("a long reason ", 30),
+		Exception: &correlate.Exception{
+			Type: "javax.net.ssl.SSLHandshakeException", Message: "certificate has expired",
+			Stack: "SSLHandshakeException: certificate has expired\n" + strings.Repeat("\tat shop.Carrier.rates(Carrier.java:118)\n", 9),
+		},
+		Now:    &correlate.Occurrences{Window: now, Traces: 19, Of: 50, AtLeast: true, First: noon, Last: noon, Versions: []correlate.VersionCount{{Version: "1.4.2", Traces: 19}}},
+		Before: &correlate.Occurrences{Window: before, Of: 40}, LinesNow: &correlate.LineCount{Window: now, Records: 1173}, LinesBefore: &correlate.LineCount{Window: before},
+		Findings: []string{f1, f2},
+	}
+	for i := range 45 {
+		c.Story = append(c.Story, correlate.Moment{
+			Time: noon.Add(time.Duration(i) * time.Millisecond), OffsetSeconds: float64(i) / 1000, Kind: correlate.MomentCall, Service: "a service with a long name 🛒",
+			Text: "SELECT stock took 3.00 ms", Failed: i%7 == 3,
+		})
+	}
+	c.Story[0].Kind, c.Story[0].Text = correlate.MomentBegins, "GET /a begins (attempt 2 of 2)"
+	c.Story[44].Kind, c.Story[44].Failed, c.Story[44].Text = correlate.MomentError, true, "GET /a fails after 250 ms: "+strings.Repeat("a long reason ", 12)
+	c.Places = []correlate.Place{
+		{Service: "shop", Kind: correlate.InMetadata, Field: "trace_id", Records: 12}, {Service: "shop", Kind: correlate.InLine, Records: 1},
+		{Service: "支付", Kind: correlate.InField, Field: "ctx.traceId", Records: 3}, {Service: "depot", Kind: correlate.Nowhere},
+	}
+	return c
+}
+
 // madeCompared is a request that was compared with normal ones, with every kind of difference
 // and more of them than are shown.
 func madeCompared() *correlate.Case {
@@ -170,7 +209,7 @@ func madeQuiet() *correlate.Case {
 	return c
 }
 
-var made = map[string]func() *correlate.Case{"triage": madeTriage, "lookup": madeLookup, "compared": madeCompared, "lost": madeLost, "quiet": madeQuiet}
+var made = map[string]func() *correlate.Case{"triage": madeTriage, "lookup": madeLookup, "failed": madeFailed, "compared": madeCompared, "lost": madeLost, "quiet": madeQuiet}
 
 // notFinite is a case with numbers that JSON cannot hold, as no case should be.
 func notFinite() *correlate.Case {

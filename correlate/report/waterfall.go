@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,6 +23,14 @@ const deepest = 20
 
 func indentation(s *correlate.Span) int { return 2 * min(max(s.Depth, 0), deepest) }
 
+// attempt tells a call that was tried again, and which one this is.
+func attempt(s *correlate.Span) string {
+	if s.Attempts < 2 {
+		return ""
+	}
+	return fmt.Sprintf("  ↻ %d of %d", s.Attempt, s.Attempts)
+}
+
 func traceHeader(p *page, t *correlate.Trace) {
 	root := ""
 	if t.Root != nil {
@@ -41,7 +50,11 @@ func traceHeader(p *page, t *correlate.Trace) {
 	for _, remark := range t.Remarks {
 		indented(p, "  ! ", remark)
 	}
-	p.line("  began %s   ━ critical path  ─ other time   ✖ failed  ? parent missing", t.Start.UTC().Format("2006-01-02 15:04:05.000 UTC"))
+	legend := "━ critical path  ─ other time   ✖ failed  ? parent missing"
+	if slices.ContainsFunc(t.Spans, func(s correlate.Span) bool { return s.Attempts > 1 }) {
+		legend += "  ↻ tried again"
+	}
+	p.line("  began %s   "+legend, t.Start.UTC().Format("2006-01-02 15:04:05.000 UTC"))
 }
 
 // leastShare of the request's time is what a span must have had on the critical path
@@ -127,7 +140,7 @@ func waterfall(p *page, t *correlate.Trace, beneath map[sources.SpanID][]correla
 
 // spanLine draws the row of a span.
 func spanLine(p *page, mark string, s *correlate.Span, window sources.Window) {
-	p.line("%s %s %s %s │%s│", mark, pad(strings.Repeat(" ", indentation(s))+s.Service+"  "+s.Operation, nameWidth),
+	p.line("%s %s %s %s │%s│", mark, pad(strings.Repeat(" ", indentation(s))+s.Service+"  "+s.Operation+attempt(s), nameWidth),
 		padLeft(correlate.Seconds(s.DurationSeconds), durationWidth), padLeft(correlate.Seconds(s.SelfSeconds), durationWidth), bar(s, window))
 }
 
