@@ -254,7 +254,7 @@ func TestFindSaysWhyNothingIsThere(t *testing.T) {
 	// The time that an ID tells is looked at first where nobody named another.
 	old.Fixed = false
 	s.ledger = &sources.Ledger{Now: s.ledger.Now}
-	c = s.find(old)
+	s.find(old)
 	at := time.Unix(0x5759e988, 0).UTC()
 	for _, q := range s.ledger.Queries() {
 		if q.Backend == sources.Loki {

@@ -12,11 +12,10 @@ import (
 // after noon.
 func answers(service, status string, before, after float64) gauge {
 	return made(question, func(since time.Duration) (float64, bool) {
-		v := 0.0
 		if status != "200" && before == 0 && since < 0 {
 			return 0, false // nobody was answered so
 		}
-		v = before * (min(since, 0) + 2*time.Hour).Seconds()
+		v := before * (min(since, 0) + 2*time.Hour).Seconds()
 		return v + after*max(since, 0).Seconds(), true
 	}, "__name__", "http_requests_total", "job", service, "code", status, "handler", "/login")
 }

@@ -84,7 +84,7 @@ func tell(t *Trace, records []Record) []Moment {
 				Failed: patterns.ParseSeverity(r.Severity) >= patterns.Error})
 		}
 	}
-	return story.inOrder(origin.end())
+	return story.inOrder()
 }
 
 // story is one being put together.
@@ -184,7 +184,7 @@ var tellingFields = []string{"error", "err", "exception", "reason", "cause", "er
 
 // inOrder sorts the moments by time, those of one moment by where they belong in a span's
 // life, and leaves the last ones where they are too many.
-func (s *story) inOrder(end time.Time) []Moment {
+func (s *story) inOrder() []Moment {
 	order := map[string]int{MomentCall: 0, MomentBegins: 1, MomentEvent: 2, MomentRecord: 3, MomentError: 4, MomentFails: 5}
 	slices.SortStableFunc(s.moments, func(a, b Moment) int {
 		return cmp.Or(a.Time.Compare(b.Time), cmp.Compare(order[a.Kind], order[b.Kind]))

@@ -276,7 +276,7 @@ func (w *walk) goesOn(service string, onset time.Time) *measured {
 		m := &w.measured[i]
 		received := m.question.KindLabel == "" || slices.Contains(m.question.Received, m.labels[m.question.KindLabel])
 		if m.question.Elsewhere && received && m.question.Signal == survey.Traffic && sameService(m.service, service) && m.departure.Compared &&
-			!(m.departure.Anomalous && m.departure.Direction == anomaly.Down) && m.last.After(onset) && !w.absent(m) {
+			(!m.departure.Anomalous || m.departure.Direction != anomaly.Down) && m.last.After(onset) && !w.absent(m) {
 			return m
 		}
 	}

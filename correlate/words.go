@@ -96,16 +96,16 @@ func describeCreep(a *Anomaly) string {
 
 // Ago says a number of days: "a week ago", "12 days ago".
 func Ago(days int) string {
-	switch {
-	case days == 1:
+	switch days {
+	case 1:
 		return "a day ago"
-	case days == 7:
+	case 7:
 		return "a week ago"
-	case days == 14:
+	case 14:
 		return "two weeks ago"
-	case days == 21:
+	case 21:
 		return "three weeks ago"
-	case days == 28:
+	case 28:
 		return "four weeks ago"
 	}
 	return strconv.Itoa(days) + " days ago"

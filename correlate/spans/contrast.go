@@ -146,7 +146,7 @@ func Against(one *Tree, others []*Tree) Contrast {
 			r.Here = *a
 		}
 		r.Explains = r.Here.Critical - r.Usual.Critical.Median
-		r.Changes = changesOf(&r.Here, &r.Usual, len(others), least)
+		r.Changes = changesOf(&r.Here, &r.Usual, least)
 		c.Unaccounted -= r.Explains
 		var above *ContrastRow
 		if p := known.places[id].parent; p != None {
@@ -173,12 +173,13 @@ func Against(one *Tree, others []*Tree) Contrast {
 	for _, r := range rows {
 		c.Rows = append(c.Rows, *r)
 	}
-	sign := time.Duration(1)
-	if c.Here < c.Usual.Median {
-		sign = -1
-	}
+	quicker := c.Here < c.Usual.Median
 	slices.SortFunc(c.Rows, func(a, b ContrastRow) int {
-		return cmp.Or(cmp.Compare(sign*b.Explains, sign*a.Explains), compareBool(b.Has(Failing), a.Has(Failing)), slices.CompareFunc(a.Path, b.Path, compareKeys))
+		byTime := cmp.Compare(b.Explains, a.Explains)
+		if quicker {
+			byTime = -byTime
+		}
+		return cmp.Or(byTime, compareBool(b.Has(Failing), a.Has(Failing)), slices.CompareFunc(a.Path, b.Path, compareKeys))
 	})
 	return c
 }
@@ -213,9 +214,8 @@ func (r *ContrastRow) covers(below *ContrastRow) bool {
 	return false
 }
 
-// changesOf are those of a kind of work, of which n traces are the others. A difference in
-// time counts from least on.
-func changesOf(here *Amount, usual *Usual, n int, least time.Duration) []Change {
+// changesOf are those of a kind of work. A difference in time counts from least on.
+func changesOf(here *Amount, usual *Usual, least time.Duration) []Change {
 	var all []Change
 	counts := func(v time.Duration, s Spread[time.Duration], times int) bool {
 		diff := time.Duration(times) * (v - s.Median)

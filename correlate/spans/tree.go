@@ -257,7 +257,7 @@ func (t *Tree) superseded() []bool {
 func (t *Tree) errorOrigin(without []bool) int {
 	best := None
 	for i := range t.Nodes {
-		if !t.Span(i).Failed() || t.hasFailedChild(i) || (without != nil && without[i]) {
+		if !t.Span(i).Failed() || t.hasFailedChild(i) || (len(without) > 0 && without[i]) {
 			continue
 		}
 		if best == None || t.originBefore(i, best) {
