@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"slices"
 	"strings"
 
 	"obs/correlate"
@@ -135,10 +136,24 @@ func nothingFound(c *correlate.Case) bool {
 // shownQueries is how many questions to each backend a fruitless lookup lists.
 const shownQueries = 8
 
-// fruitless lists the first questions to each backend, and counts the others.
+// fruitless lists the first questions to each backend, and counts the others. A question that
+// was asked again of a time that reaches into the first's is one, of both.
 func fruitless(c *correlate.Case) (shown []correlate.Query, more int) {
-	asked := map[sources.Backend]int{}
+	var distinct []correlate.Query
 	for _, q := range c.Queries {
+		at := slices.IndexFunc(distinct, func(known correlate.Query) bool {
+			return known.Backend == q.Backend && known.Query == q.Query && known.Status == q.Status && meet(known.Window, q.Window)
+		})
+		switch {
+		case at < 0:
+			distinct = append(distinct, q)
+		case q.Window != nil:
+			both := distinct[at].Window.Union(*q.Window)
+			distinct[at].Window = &both
+		}
+	}
+	asked := map[sources.Backend]int{}
+	for _, q := range distinct {
 		if asked[q.Backend]++; asked[q.Backend] <= shownQueries {
 			shown = append(shown, q)
 		} else {
@@ -146,6 +161,14 @@ func fruitless(c *correlate.Case) (shown []correlate.Query, more int) {
 		}
 	}
 	return shown, more
+}
+
+// meet reports whether two windows overlap or adjoin, or are both none.
+func meet(a, b *sources.Window) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return !a.From.After(b.To) && !b.From.After(a.To)
 }
 
 // searched is the window that a query asked.
