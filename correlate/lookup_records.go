@@ -127,20 +127,24 @@ func (f *finder) lookBack(ctx context.Context, searches []search) []foundRecords
 // lookIn looks for records in a window that may be wide. The lines of services that carry
 // trace IDs elsewhere are not read, until others tell when the request was.
 func lookIn(ctx context.Context, logs sources.Logs, s search, window sources.Window, streams []sources.Labels, habits *Habits) (foundRecords, error) {
-	ways, all := firstWays(streams, s, habits)
-	found, err := askRecords(ctx, logs, s, ways, window, lookupRecords, streams)
-	if err != nil || all {
+	first, rest := inTurn(streams, s, habits)
+	found, err := askRecords(ctx, logs, s, first, window, lookupRecords, streams)
+	if err != nil || len(rest) == 0 {
 		return found, err
 	}
 	if len(found.records) == 0 {
-		return askRecords(ctx, logs, s, everyWay(streams, s), window, lookupRecords, streams)
+		more, err := askRecords(ctx, logs, s, rest, window, lookupRecords, streams)
+		if len(more.records) == 0 {
+			more.evidence = append(found.evidence, more.evidence...) // all that was asked in vain
+		}
+		return more, err
 	}
 	around := sources.Window{From: found.records[0].Time, To: found.records[len(found.records)-1].Time}.Pad(recordSlack)
-	rest, err := findRecords(ctx, logs, s, around, lookupRecords)
+	all, err := findRecords(ctx, logs, s, around, lookupRecords)
 	if err != nil {
 		return found, err
 	}
-	return merged(found, rest), nil
+	return merged(found, all), nil
 }
 
 // merged is what two searches for the same found.

@@ -148,24 +148,30 @@ func (h *Habits) strict(stream sources.Labels) bool {
 // 128 KiB, and its index looks each up.
 const mostNames = 100
 
-// firstWays asks for records of a trace without reading the lines of services that are
-// known to carry the ID elsewhere. All tells that this is every way there is.
-func firstWays(streams []sources.Labels, s search, habits *Habits) (ways []way, all bool) {
+// inTurn parts every way to ask for records of a trace into those that come first, which leave
+// out the lines of services that are known to carry the ID elsewhere, and the rest.
+func inTurn(streams []sources.Labels, s search, habits *Habits) (first, rest []way) {
 	if s.trace == "" {
-		return everyWay(streams, s), true // habits are about trace IDs
+		return everyWay(streams, s), nil // habits are about trace IDs
 	}
-	read := slices.DeleteFunc(slices.Clone(streams), habits.strict)
-	if len(read) == len(streams) {
-		return everyWay(streams, s), true
+	strict := slices.DeleteFunc(slices.Clone(streams), func(l sources.Labels) bool { return !habits.strict(l) })
+	if len(strict) == 0 {
+		return everyWay(streams, s), nil
 	}
 	for _, selector := range covering(streams) {
-		ways = append(ways, way{query: fieldQuery(selector, s)})
+		first = append(first, way{query: fieldQuery(selector, s)})
 	}
-	for _, selector := range covering(read) {
-		// The first matcher is of the label that the selector is about.
-		label := selector[0].Name
+	read := slices.DeleteFunc(slices.Clone(streams), habits.strict)
+	return append(first, linesOf(read, s)...), linesOf(strict, s)
+}
+
+// linesOf asks by the lines of these streams, and of as few others as may be.
+func linesOf(streams []sources.Labels, s search) []way {
+	var ways []way
+	for _, selector := range covering(streams) {
+		label := selector[0].Name // which the selector is about
 		var names []string
-		for _, stream := range read {
+		for _, stream := range streams {
 			if name := stream[label]; name != "" && !slices.Contains(names, name) {
 				names = append(names, name)
 			}
@@ -176,5 +182,5 @@ func firstWays(streams []sources.Labels, s search, habits *Habits) (ways []way, 
 		}
 		ways = append(ways, way{query: lineQuery(selector, s), byLine: true})
 	}
-	return ways, false
+	return ways
 }
