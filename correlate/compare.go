@@ -21,6 +21,9 @@ const (
 	compareAround = 30 * time.Minute
 	// compareSize is how many traces a search brings: a tenth of them is several.
 	compareSize = 60
+	// compareSpans is how many spans a search brings at most, by the size of the trace at hand:
+	// others of its kind are about as large, and come whole. Some hundred MB.
+	compareSpans = 100_000
 	// twoKinds is the ratio of one duration to the next shorter one at which they fall into two:
 	// among tens of requests of one kind, neighbours lie nowhere near as far apart.
 	twoKinds = 2
@@ -132,6 +135,7 @@ func compareWithNormal(ctx context.Context, set sources.Set, trace *Trace, norma
 	}
 	entry := one.Span(one.Main)
 	g := &normalGroup{seen: map[sources.TraceID]bool{trace.ID: true}, key: spans.KeyOf(entry)}
+	g.size = min(compareSize, max(1, compareSpans/len(trace.Spans)))
 	c.Root, c.DurationSeconds = Work{g.key.Service, g.key.Operation}, entry.Duration.Seconds()
 	first := sources.Window{From: entry.Start.UTC().Add(-compareAround), To: entry.Start.UTC()}
 	second := func() sources.Window { return g.second(entry, first) }
@@ -159,6 +163,7 @@ func compareWithNormal(ctx context.Context, set sources.Set, trace *Trace, norma
 type normalGroup struct {
 	key          spans.Key                // of the root
 	seen         map[sources.TraceID]bool // the one that is compared too
+	size         int                      // of a search, in traces
 	found        []*spans.Tree
 	failed, slow int // left out
 }
@@ -185,7 +190,7 @@ func (g *normalGroup) tooFew(in sources.Window) sources.Window {
 
 // search adds what a search finds to the group, and notes where was searched.
 func (c *Comparison) search(ctx context.Context, set sources.Set, g *normalGroup, in sources.Window, note *gaps) {
-	query := sources.TraceQuery{Service: g.key.Service, Operation: g.key.Operation, Window: in, Limit: compareSize}
+	query := sources.TraceQuery{Service: g.key.Service, Operation: g.key.Operation, Window: in, Limit: g.size}
 	answer, err := set.Traces.Search(ctx, query)
 	if err != nil {
 		note.failed(sources.Jaeger, "the trace was compared with fewer others, or with none", err)

@@ -96,6 +96,8 @@ const (
 	// the one at hand: a search brings traces whole.
 	occurrenceSpans = 20000
 	mostOccurrences = 50
+	// leastOccurrences is how many traces must fit to count by them: of fewer no share is told.
+	leastOccurrences = 5
 	leastFragment   = 12 // characters of a line by which the same are counted
 )
 
@@ -121,7 +123,7 @@ func (f *finder) fail(ctx context.Context) {
 	group, groupCtx := errgroup.WithContext(ctx)
 	var search [2]sources.TraceQuery
 	var traceErr, lineErr error
-	if f.set.Traces != nil {
+	if counts := f.set.Traces != nil && t.SpanCount*leastOccurrences <= occurrenceSpans; counts {
 		group.Go(func() error {
 			var found [2]*Occurrences
 			found, search, traceErr = f.occurrences(groupCtx, failure, t.SpanCount, [2]sources.Window{now, before})
@@ -141,6 +143,13 @@ func (f *finder) fail(ctx context.Context) {
 		})
 	}
 	_ = group.Wait() // errors are kept apart: one backend may answer
+	if f.set.Traces != nil && t.SpanCount*leastOccurrences > occurrenceSpans {
+		f.found.missing(Missing{
+			Backend: sources.Jaeger, Kind: MissingNoData,
+			Reason: fmt.Sprintf("how often requests fail like this was not counted by traces, as one has %d spans", t.SpanCount),
+			Hint:   "the log records that say the same are counted where there are any",
+		})
+	}
 	f.found.missingError(sources.Jaeger, "other failures like this were not counted", traceErr)
 	f.found.missingError(sources.Loki, "records like this were not counted", lineErr)
 	if traceErr != nil || lineErr != nil {
@@ -174,7 +183,7 @@ func (f *finder) around(at sources.Window) (now, before sources.Window) {
 // two windows. The trace at hand is in the first: where a search for errors finds none there,
 // the storage cannot search for them, and some traces of that work are looked through.
 func (f *finder) occurrences(ctx context.Context, like *Failure, spanCount int, windows [2]sources.Window) (found [2]*Occurrences, search [2]sources.TraceQuery, err error) {
-	limit := min(mostOccurrences, max(5, occurrenceSpans/max(1, spanCount)))
+	limit := min(mostOccurrences, occurrenceSpans/max(1, spanCount))
 	for _, attributes := range []sources.Attributes{{{Key: "error", Value: "true"}}, nil} {
 		group, ctx := errgroup.WithContext(ctx)
 		for i, window := range windows {
