@@ -250,24 +250,29 @@ func occurrencesIn(answer sources.TraceAnswer, like *Failure, window sources.Win
 	return o
 }
 
-// errorLine is the record that says the error: the first of the worst severity, error at
-// least, of the span where it began or, where that logs none, of its service in the trace.
+// errorLine is the record that says the error: of severity error at least, of the span where it
+// began or of its service, else of the nearest of its callers that logs one; of several the
+// worst, and of those the first.
 func errorLine(t *Trace, records []Record) *Record {
 	origin := t.Span(t.Blamed)
-	var best *Record
-	rank := func(r *Record) int {
-		own := 0
-		if r.SpanID == t.Blamed {
-			own = 1
-		}
-		return 2*int(patterns.ParseSeverity(r.Severity)) + own
+	near := map[sources.SpanID]int{} // the larger the nearer
+	for id := range t.wayTo(origin) {
+		near[id] = t.Span(id).Depth + 1
 	}
+	nearness := func(r *Record) int {
+		if sameService(r.Service, origin.Service) {
+			return origin.Depth + 1
+		}
+		return near[r.SpanID]
+	}
+	var best *Record
 	for i := range records {
 		r := &records[i]
-		if r.Join.Weak() || r.TraceID != t.ID || patterns.ParseSeverity(r.Severity) < patterns.Error {
+		severity := patterns.ParseSeverity(r.Severity)
+		if r.Join.Weak() || r.TraceID != t.ID || severity < patterns.Error || nearness(r) == 0 {
 			continue
 		}
-		if (r.SpanID == t.Blamed || sameService(r.Service, origin.Service)) && (best == nil || rank(r) > rank(best)) {
+		if best == nil || cmp.Or(cmp.Compare(nearness(r), nearness(best)), cmp.Compare(severity, patterns.ParseSeverity(best.Severity))) > 0 {
 			best = r
 		}
 	}

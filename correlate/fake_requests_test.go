@@ -1,6 +1,7 @@
 package correlate_test
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"regexp"
@@ -209,7 +210,7 @@ func (f *fakeLogs) unquote(from string, rest *string) string {
 	return text
 }
 
-var countQuery = regexp.MustCompile(`^sum by \((\w+)\) \(count_over_time\((.+)\[(\d+)s\]\)\) / (\d+)$`)
+var countQuery = regexp.MustCompile(`^sum(?: by \((\w+)\) )?\(?count_over_time\((.+)\[(\d+m?s)\]\)\)(?: / (\d+))?$`)
 
 // Instant implements sources.Logs for counts of records by a label.
 func (f *fakeLogs) Instant(ctx context.Context, query string, at time.Time) (answer sources.SeriesAnswer, err error) {
@@ -219,16 +220,16 @@ func (f *fakeLogs) Instant(ctx context.Context, query string, at time.Time) (ans
 			f.t.Errorf("cannot read %s", query)
 			return 0, nil
 		}
-		over, err := strconv.Atoi(m[3])
+		over, err := time.ParseDuration(m[3])
 		if err != nil {
 			return 0, err
 		}
-		per, err := strconv.Atoi(m[4])
+		per, err := strconv.Atoi(cmp.Or(m[4], "1"))
 		if err != nil {
 			return 0, err
 		}
 		counts := map[string]float64{}
-		for _, r := range f.find(m[2], sources.Window{From: at.Add(-time.Duration(over) * time.Second), To: at}) {
+		for _, r := range f.find(m[2], sources.Window{From: at.Add(-over), To: at}) {
 			counts[r.Stream[m[1]]]++
 		}
 		for _, name := range slices.Sorted(maps.Keys(counts)) {

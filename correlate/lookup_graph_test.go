@@ -161,6 +161,10 @@ func TestFindTellsTheFailure(t *testing.T) {
 	if want := []correlate.VersionCount{{Version: "1.4.2", Traces: 15}}; f.Now == nil || !slices.Equal(f.Now.Versions, want) {
 		t.Errorf("now %+v", f.Now)
 	}
+	// The bank logs nothing, its caller does.
+	if f.LinesNow == nil || f.LinesNow.Records != 15 || f.LinesBefore.Records != 0 || len(f.Findings) != 2 {
+		t.Errorf("lines now %+v, before %+v, findings %v", f.LinesNow, f.LinesBefore, f.Findings)
+	}
 	var told []string
 	for _, m := range c.Story {
 		told = append(told, m.Kind+" "+m.Service+" "+m.Text)
@@ -390,5 +394,29 @@ func TestFindNearbyRecords(t *testing.T) {
 	s.logs.stored = append(s.logs.stored, record("bank", at, "joined", sources.Labels{"trace_id": string(traceID(40))}))
 	if c := s.find(lookupOf(t, string(traceID(40)))); len(c.Records) != 1 || c.Records[0].Join.Weak() {
 		t.Errorf("records %+v", c.Records)
+	}
+}
+
+// Traces come whole: of one that is large no others are fetched to count by.
+func TestFindCountsNoLargeTraces(t *testing.T) {
+	s := newShop(t, question)
+	s.happens(40, time.Second, true)
+	trace := &s.traces.stored[0]
+	for n := range 5000 {
+		span := trace.Spans[3]
+		span.ID, span.ParentID, span.Status = spanID(100_000+n), trace.Spans[2].ID, sources.StatusOK
+		trace.Spans = append(trace.Spans, span)
+	}
+	c := s.find(lookupOf(t, string(traceID(40))))
+	if c.Failure == nil || c.Failure.Now != nil || c.Failure.LinesNow == nil {
+		t.Fatalf("failure %+v", c.Failure)
+	}
+	for _, q := range s.questions(sources.Jaeger) {
+		if strings.Contains(q, "error=") {
+			t.Errorf("asked for %s", q)
+		}
+	}
+	if m := missing(c, sources.Jaeger, correlate.MissingNoData); m == nil || !strings.Contains(m.Reason, "5004 spans") || c.Partial() {
+		t.Errorf("missing %+v", c.Missing)
 	}
 }

@@ -49,10 +49,7 @@ func tell(t *Trace, records []Record) []Moment {
 	for i := range t.Spans {
 		byID[t.Spans[i].ID] = &t.Spans[i]
 	}
-	way := map[sources.SpanID]bool{}
-	for s := origin; s != nil && !way[s.ID]; s = byID[s.ParentID] {
-		way[s.ID] = true
-	}
+	way := t.wayTo(origin)
 	// A call is told once, by the side that answers it.
 	answered := map[sources.SpanID]bool{}
 	for id := range way {
@@ -85,6 +82,22 @@ func tell(t *Trace, records []Record) []Moment {
 		}
 	}
 	return story.inOrder()
+}
+
+// wayTo are the IDs of a span and of all its callers.
+func (t *Trace) wayTo(span *Span) map[sources.SpanID]bool {
+	parents := make(map[sources.SpanID]sources.SpanID, len(t.Spans))
+	for i := range t.Spans {
+		parents[t.Spans[i].ID] = t.Spans[i].ParentID
+	}
+	way := map[sources.SpanID]bool{}
+	for id := span.ID; id != "" && !way[id]; id = parents[id] {
+		if _, ok := parents[id]; !ok {
+			break // it is not in the trace
+		}
+		way[id] = true
+	}
+	return way
 }
 
 // story is one being put together.
