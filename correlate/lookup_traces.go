@@ -69,6 +69,9 @@ func (f *finder) fetch(ctx context.Context, ids []sources.TraceID) []fetched {
 	_ = group.Wait() // failures are kept for each
 	count, failed := 0, false
 	for i, err := range failures {
+		if answers[i].gone {
+			f.gone[ids[i]] = true
+		}
 		if err != nil {
 			failed = true
 			f.found.missingError(sources.Jaeger, "no spans were looked at", err)

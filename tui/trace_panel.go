@@ -309,6 +309,9 @@ func (t *traceScreen) spanPanel(p *panel, i int) (title string) {
 	} else {
 		p.say("status", s.StatusMessage, t.theme.Plain)
 	}
+	if attempt := attemptText(s); attempt != "" {
+		p.say("again", attempt+" of the same call, one after the other, each after the one before had failed", t.theme.Watch)
+	}
 	for _, e := range s.Events {
 		if e.Name == "exception" {
 			p.say("exception", strings.TrimPrefix(e.Attributes.Get("exception.type")+": "+e.Attributes.Get("exception.message"), ": "), t.theme.Bad)
