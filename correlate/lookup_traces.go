@@ -67,11 +67,11 @@ func (f *finder) fetch(ctx context.Context, ids []sources.TraceID) []fetched {
 		})
 	}
 	_ = group.Wait() // failures are kept for each
+	for i, id := range ids {
+		f.gone[id] = answers[i].gone
+	}
 	count, failed := 0, false
 	for i, err := range failures {
-		if answers[i].gone {
-			f.gone[ids[i]] = true
-		}
 		if err != nil {
 			failed = true
 			f.found.missingError(sources.Jaeger, "no spans were looked at", err)

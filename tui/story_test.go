@@ -205,7 +205,7 @@ func TestBlamed(t *testing.T) {
 	if line := d.line("HTTP POST provider.eu  "); !strings.Contains(line, "►") || !strings.Contains(line, "attempt 2 of 3") {
 		t.Errorf("the span where the error began: %q", line)
 	}
-	d.shows("► the error began", "again     attempt 2 of 3 of the same call")
+	d.shows("► the error began", "again     attempt 2 of 3 of the same call", "  at pay(1)")
 	d.press("g", "b")
 	d.chosen("HTTP POST provider.eu")
 	d.shows("the error began here")

@@ -339,7 +339,7 @@ func (t *traceScreen) spanPanel(p *panel, i int) (title string) {
 	}
 	p.list("resource", lessTold(s.Resource))
 	for _, e := range s.Events {
-		p.say("stack", e.Attributes.Get("exception.stacktrace"), t.theme.Dim)
+		p.say("stack", strings.ReplaceAll(e.Attributes.Get("exception.stacktrace"), "\t", "  "), t.theme.Dim)
 	}
 	return title
 }
