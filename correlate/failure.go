@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -101,15 +102,15 @@ const (
 	leastFragment   = 12 // characters of a line by which the same are counted
 )
 
-// fail says where the request's error began, and counts how often others fail like that.
-func (f *finder) fail(ctx context.Context) {
-	t := f.found.Trace
+// FailureOf is where a request's error began, as its trace tells: how often requests fail
+// like that is not counted. Nil where the span to blame did not fail.
+func FailureOf(t *Trace) *Failure {
 	if t == nil {
-		return
+		return nil
 	}
 	origin := t.Span(t.Blamed)
 	if origin == nil || !origin.Error {
-		return
+		return nil
 	}
 	failure := &Failure{Service: origin.Service, Operation: origin.Operation, SpanID: origin.ID, Findings: []string{}}
 	if e := exceptionOf(origin); e != (Exception{}) {
@@ -117,7 +118,24 @@ func (f *finder) fail(ctx context.Context) {
 		failure.Message = e.Message
 	}
 	failure.Message = cmp.Or(origin.StatusMessage, failure.Message)
-	f.found.Failure = failure
+	return failure
+}
+
+// What says where the error began, and its message.
+func (f *Failure) What() string {
+	where := strings.TrimSpace(f.Service + " " + f.Operation)
+	if f.Message == "" {
+		return where
+	}
+	return where + ": " + f.Message
+}
+
+// count counts how often others fail as the request that was found.
+func (f *finder) count(ctx context.Context) {
+	t, failure := f.found.Trace, f.found.Failure
+	if failure == nil {
+		return
+	}
 	now, before := f.around(t.Window())
 	step := f.begin("occurrences", "counting how often requests fail like that")
 	group, groupCtx := errgroup.WithContext(ctx)
@@ -155,7 +173,7 @@ func (f *finder) fail(ctx context.Context) {
 	if traceErr != nil || lineErr != nil {
 		step.failed("not all of it was answered")
 	} else {
-		step.ended(failure.often())
+		step.ended(cmp.Or(failure.Often(), "nothing to count by"))
 	}
 	if failure.Now != nil {
 		failure.Findings = append(failure.Findings, f.found.AddFinding(failure.sayTraces(), f.searchEvidence(search[0], failure.Now), f.searchEvidence(search[1], failure.Before)))
@@ -331,15 +349,26 @@ func (f *finder) countLines(ctx context.Context, selector sources.Selector, frag
 	return found[0], found[1], nil
 }
 
-// often says the counts in a few words.
-func (f *Failure) often() string {
+// Often says in a few words how often requests fail like that; empty where it is not known.
+func (f *Failure) Often() string {
 	switch {
-	case f.Now != nil:
-		return counted(f.Now.Traces, "trace") + ", " + fmt.Sprintf("%d before", f.Before.Traces)
-	case f.LinesNow != nil:
-		return counted(f.LinesNow.Records, "record") + ", " + fmt.Sprintf("%d before", f.LinesBefore.Records)
+	case f.Now != nil && f.Before != nil:
+		return f.Now.short() + " like this, " + strconv.Itoa(f.Before.Traces) + " before"
+	case f.LinesNow != nil && f.LinesBefore != nil:
+		return fmt.Sprintf("%s like this, %d before", counted(f.LinesNow.Records, "record"), f.LinesBefore.Records)
 	}
-	return "nothing to count by"
+	return ""
+}
+
+// short says how many traces where there is no room for more.
+func (o *Occurrences) short() string {
+	switch {
+	case o.Of > 0:
+		return fmt.Sprintf("%d of %s", o.Traces, counted(o.Of, "trace"))
+	case o.AtLeast:
+		return "at least " + counted(o.Traces, "trace")
+	}
+	return counted(o.Traces, "trace")
 }
 
 // sayTraces says how often, since when and in which versions requests fail so.

@@ -48,6 +48,7 @@ type finder struct {
 	found   *Case
 
 	asked    map[sources.TraceID]bool // of Jaeger
+	gone     map[sources.TraceID]bool // Jaeger answered that it does not have it
 	searched map[string]bool          // request IDs that were looked for
 	remarked map[sources.TraceID]bool // what is to be kept in mind of them was said
 }
@@ -65,7 +66,7 @@ func Find(ctx context.Context, set sources.Set, lookup Lookup, observe Observer)
 	}
 	f := &finder{
 		set: set, lookup: lookup, observe: observe, found: NewCase(lookup.Window),
-		asked: map[sources.TraceID]bool{}, searched: map[string]bool{}, remarked: map[sources.TraceID]bool{},
+		asked: map[sources.TraceID]bool{}, gone: map[sources.TraceID]bool{}, searched: map[string]bool{}, remarked: map[sources.TraceID]bool{},
 	}
 	f.found.Asked, f.found.TakenFor = lookup.Text, lookup.ID.Reading
 	if set.Traces == nil {
@@ -111,13 +112,14 @@ func (f *finder) explore(ctx context.Context) {
 		return
 	}
 	f.remark()
-	f.found.Story = tell(f.found.Trace, f.found.Records)
+	f.found.Failure = FailureOf(f.found.Trace)
+	f.found.Story = Tell(f.found.Trace, f.found.Records)
 	f.preview()
 	f.follow(ctx)
 	f.near(ctx)
 	f.remark()
-	f.fail(ctx)
-	f.found.Story = tell(f.found.Trace, f.found.Records)
+	f.count(ctx)
+	f.found.Story = Tell(f.found.Trace, f.found.Records)
 }
 
 // preview shows what is known of the request by now: its trace and its records. What is
@@ -129,6 +131,10 @@ func (f *finder) preview() {
 	trace := *so.Trace
 	so.Trace = &trace
 	so.OtherTraces = slices.Clone(so.OtherTraces)
+	if so.Failure != nil {
+		failure := *so.Failure // which is counted yet
+		so.Failure = &failure
+	}
 	f.observe(Step{Name: StepPreview, Done: true, SoFar: &so})
 }
 
@@ -173,7 +179,7 @@ func (f *finder) byRecords(ctx context.Context, traces []sources.TraceID, reques
 		f.keepRecords(found, nil, searches[i])
 	}
 	for _, id := range traces {
-		if f.asked[id] && slices.ContainsFunc(f.found.Records, func(r Record) bool { return r.TraceID == id }) {
+		if f.gone[id] && slices.ContainsFunc(f.found.Records, func(r Record) bool { return r.TraceID == id }) {
 			f.notInJaeger(id, "the records name")
 		}
 	}

@@ -195,6 +195,31 @@ func TestFindTellsTheFailure(t *testing.T) {
 }
 
 // A storage that cannot search for errors finds none, not even the one at hand.
+// What a screen shows first tells where the error began, and stays as it is while others
+// like it are counted.
+func TestFindPreviewsTheFailure(t *testing.T) {
+	s := newShop(t, question)
+	for minute := range 60 {
+		s.happens(minute, time.Second, minute >= 45)
+	}
+	var early *correlate.Case
+	asked := 0
+	c := correlate.Find(t.Context(), s.set(), lookupOf(t, string(traceID(50))), func(step correlate.Step) {
+		if step.SoFar != nil {
+			early, asked = step.SoFar, len(s.ledger.Queries())
+		}
+	})
+	if early == nil || early.Failure == nil || early.Failure.What() != "bank transfer: failed: bank" || len(early.Story) == 0 || len(early.Records) == 0 {
+		t.Fatalf("shown first: %+v", early)
+	}
+	if early.Failure.Now != nil || early.Failure.Often() != "" || asked == len(s.ledger.Queries()) {
+		t.Errorf("shown after %d of %d queries, counted as %q", asked, len(s.ledger.Queries()), early.Failure.Often())
+	}
+	if c.Failure == early.Failure || c.Failure.Often() != "15 of 30 traces like this, 0 before" {
+		t.Errorf("counted as %q", c.Failure.Often())
+	}
+}
+
 func TestFindCountsFailuresWhereErrorsCannotBeSearched(t *testing.T) {
 	s := newShop(t, question)
 	for minute := range 60 {

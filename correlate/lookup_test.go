@@ -131,6 +131,29 @@ func TestFindRecordsOfATraceThatIsNotStored(t *testing.T) {
 	}
 }
 
+// A Jaeger that does not answer has not said that it lacks the trace.
+func TestFindRecordsWhileJaegerIsDown(t *testing.T) {
+	s := newShop(t, question)
+	id := traceID(7)
+	s.logs.stored = []sources.Record{record("payment", window.To.Add(-time.Minute), "authorized", sources.Labels{"traceID": string(id)})}
+	s.before = func(backend sources.Backend, _ string) error {
+		if backend == sources.Jaeger {
+			return down(backend)
+		}
+		return nil
+	}
+	c := s.find(lookupOf(t, string(id)))
+	if len(c.Records) != 1 || !c.Partial() {
+		t.Errorf("records %+v, partial %t", c.Records, c.Partial())
+	}
+	if m := missing(c, sources.Jaeger, correlate.MissingFailed); m == nil || m.Hint == "" {
+		t.Errorf("it is not said that Jaeger is down: %+v", c.Missing)
+	}
+	if m := missing(c, sources.Jaeger, correlate.MissingNoData); m != nil {
+		t.Errorf("it is said that Jaeger has no such trace: %+v", *m)
+	}
+}
+
 func TestFindNothing(t *testing.T) {
 	s := slowBank(t)
 	for _, text := range []string{string(traceID(1000)), "req-1000"} {

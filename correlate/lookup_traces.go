@@ -67,6 +67,9 @@ func (f *finder) fetch(ctx context.Context, ids []sources.TraceID) []fetched {
 		})
 	}
 	_ = group.Wait() // failures are kept for each
+	for i, id := range ids {
+		f.gone[id] = answers[i].gone
+	}
 	count, failed := 0, false
 	for i, err := range failures {
 		if err != nil {

@@ -36,11 +36,11 @@ type Moment struct {
 // maxMoments bounds a story: the last before the error tell most.
 const maxMoments = 200
 
-// tell puts together what the first trace's request did before it failed, in order of time
+// Tell puts together what the request of a trace did before it failed, in order of time
 // across services: what its spans on the way to the error began, called and noted, and what
 // was logged there; of other spans what was logged as a warning or worse. Nil where it did
 // not fail. It reads the trace and the records that were found, and asks nothing.
-func tell(t *Trace, records []Record) []Moment {
+func Tell(t *Trace, records []Record) []Moment {
 	origin := t.Span(t.Blamed)
 	if origin == nil || !origin.Error {
 		return nil

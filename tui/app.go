@@ -164,6 +164,16 @@ func (a *app) update(msg tea.Msg) tea.Cmd {
 	case openMsg:
 		a.status = ""
 		return a.push(msg.screen)
+	case traceMsg:
+		a.status = ""
+		return a.showTrace(traceOf(msg))
+	case leftMsg:
+		if s := a.top(); s.base().id == msg.screen && len(a.stack) > 1 {
+			s.base().leave()
+			a.stack = a.stack[:len(a.stack)-1]
+		}
+	case choiceMsg:
+		a.overlay = newChoice(a, msg)
 	case sheetMsg:
 		a.overlay = &sheet{app: a, lines: msg}
 	case saidMsg:

@@ -44,13 +44,18 @@ func TestFrames(t *testing.T) {
 func TestEveryKeyOfTheMapDoesSomethingOrSaysWhyNot(t *testing.T) {
 	ways := map[place][]string{
 		onOverview: nil, onMetric: {"enter"}, onTraces: {"enter", "enter"}, onTrace: {"enter", "enter", "enter"},
-		onLogs: {"L"}, onCase: {"c"},
+		onLogs: {"L"}, onCase: {"c"}, onStory: {"s"},
 	}
 	for _, p := range places {
 		for _, b := range bindingsOn(p) {
 			for _, key := range b.keys {
 				t.Run(string(p)+" "+key, func(t *testing.T) {
-					d := drive(t, madeIncident(), 120, 40)
+					o := madeIncident()
+					if p == onStory {
+						_, whole := lookedUp()
+						o = onTraceOf(whole)
+					}
+					d := drive(t, o, 120, 40)
 					d.press(ways[p]...)
 					d.on(p)
 					before, opened := d.text(), len(d.stack)

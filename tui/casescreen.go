@@ -3,7 +3,6 @@ package tui
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	tea "charm.land/bubbletea/v2"
 
@@ -16,22 +15,8 @@ import (
 // every hop and finding with its evidence, what is missing, and the queries that ran.
 type caseScreen struct {
 	*stage
-	entries []entry
-	list    list
-	wanted  string // a finding to begin at
-	lineOf  []int  // the entry that stands at each line of the body
-}
-
-// entry is one thing on the screen, in a line or several.
-type entry struct {
-	head   bool // a title, which cannot be selected
-	level  draw.Level
-	signed bool
-	text   string
-	more   []string // further lines, dimmer
-	picked picked
-	onward func() screen
-	id     string // of a finding
+	entries
+	wanted string // a finding to begin at
 }
 
 func newCaseScreen(s *stage) *caseScreen { return &caseScreen{stage: s} }
@@ -56,7 +41,7 @@ func (c *caseScreen) filter(text string) tea.Cmd {
 
 // collect lists what the case has by now.
 func (c *caseScreen) collect() {
-	c.entries = c.entries[:0]
+	c.all = c.all[:0]
 	if c.found == nil {
 		return
 	}
@@ -67,47 +52,26 @@ func (c *caseScreen) collect() {
 	c.addHops()
 	c.addFindings()
 	c.addQueries()
-	if c.needle != "" {
-		c.entries = slices.DeleteFunc(c.entries, func(e entry) bool {
-			return !strings.Contains(strings.ToLower(e.text+" "+strings.Join(e.more, " ")), strings.ToLower(c.needle))
-		})
-	}
+	c.narrow(c.needle)
 	if c.wanted != "" {
-		if i := slices.IndexFunc(c.entries, func(e entry) bool { return e.id == c.wanted }); i >= 0 {
+		if i := slices.IndexFunc(c.all, func(e entry) bool { return e.id == c.wanted }); i >= 0 {
 			c.list.at, c.wanted = i, ""
 		}
 	}
-	c.list.count = len(c.entries)
 	c.settle(1)
 }
-
-// settle moves on from a title to what stands below it, or above.
-func (c *caseScreen) settle(step int) {
-	c.list.clamp()
-	for range 2 {
-		for i := c.list.at; i >= 0 && i < len(c.entries); i += step {
-			if !c.entries[i].head {
-				c.list.at = i
-				return
-			}
-		}
-		step = -step
-	}
-}
-
-func (c *caseScreen) title(text string) { c.entries = append(c.entries, entry{head: true, text: text}) }
 
 func (c *caseScreen) addSuspects() {
 	c.title("suspects")
 	if len(c.found.Suspects) == 0 {
-		c.entries = append(c.entries, entry{text: "none"})
+		c.all = append(c.all, entry{text: "none"})
 	}
 	for i := range c.found.Suspects {
 		s := &c.found.Suspects[i]
 		e := entry{
 			text:   fmt.Sprintf("%d. %s %s  %.2f", s.Rank, s.Service, s.Operation, s.Score),
 			picked: picked{text: s.Service, what: "service's name"},
-			onward: func() screen { return newMetricScreen(c.next(), correlate.Subject{Service: s.Service}) },
+			onward: func() tea.Cmd { return open(newMetricScreen(c.next(), correlate.Subject{Service: s.Service})) },
 		}
 		for _, id := range s.Findings {
 			if f := c.found.Finding(id); f != nil {
@@ -122,7 +86,7 @@ func (c *caseScreen) addSuspects() {
 				e.more = append(e.more, "- "+f.Statement)
 			}
 		}
-		c.entries = append(c.entries, e)
+		c.all = append(c.all, e)
 	}
 }
 
@@ -146,14 +110,14 @@ func (c *caseScreen) addHops() {
 		switch h.To {
 		case "trace", "span":
 			if t := c.found.Trace; t != nil {
-				e.onward = func() screen { return newTraceScreen(c.next(), &traceOf{id: t.ID}) }
+				e.onward = func() tea.Cmd { return open(newTraceScreen(c.next(), &traceOf{id: t.ID})) }
 			}
 		case "records":
 			if t := c.found.Trace; t != nil && !h.Join.Weak() {
-				e.onward = func() screen { return newLogsScreen(c.next(), correlate.LogQuestion{Trace: t.ID}, "logs") }
+				e.onward = func() tea.Cmd { return open(newLogsScreen(c.next(), correlate.LogQuestion{Trace: t.ID}, "logs")) }
 			}
 		}
-		c.entries = append(c.entries, e)
+		c.all = append(c.all, e)
 	}
 }
 
@@ -172,14 +136,14 @@ func (c *caseScreen) addFindings() {
 				e.picked.query, e.picked.url = v.Query, v.URL
 			}
 		}
-		c.entries = append(c.entries, e)
+		c.all = append(c.all, e)
 	}
 }
 
 func (c *caseScreen) addMissing() {
 	c.title("missing")
 	if len(c.found.Missing) == 0 {
-		c.entries = append(c.entries, entry{text: "nothing", signed: true, level: draw.Healthy})
+		c.all = append(c.all, entry{text: "nothing", signed: true, level: draw.Healthy})
 	}
 	for _, m := range c.found.Missing {
 		e := entry{text: m.Reason, signed: true, level: draw.Watch, picked: picked{text: m.Reason, what: "reason"}}
@@ -189,7 +153,7 @@ func (c *caseScreen) addMissing() {
 		if m.Hint != "" {
 			e.more = append(e.more, "→ "+m.Hint)
 		}
-		c.entries = append(c.entries, e)
+		c.all = append(c.all, e)
 	}
 }
 
@@ -213,117 +177,37 @@ func (c *caseScreen) addQueries() {
 			e.level = draw.Bad
 			e.more = []string{q.Error}
 		}
-		c.entries = append(c.entries, e)
+		c.all = append(c.all, e)
 	}
 }
 
 func (c *caseScreen) act(a action) (tea.Cmd, string) {
-	before := c.list.at
-	if c.list.move(a) {
-		step := 1
-		if c.list.at < before || a == actTop {
-			step = -1
-		}
-		if a == actTop {
-			step = 1
-		}
-		c.settle(step)
+	switch {
+	case c.move(a):
 		return nil, ""
-	}
-	if a != actOnward {
+	case a != actOnward:
 		return nil, "this does nothing on the case"
 	}
-	if c.list.at < len(c.entries) {
-		if e := &c.entries[c.list.at]; e.onward != nil {
-			return open(e.onward()), ""
-		}
+	if e := c.selected(); e != nil && e.onward != nil {
+		return e.onward(), ""
 	}
 	return nil, "it leads nowhere else; p shows its query, y copies it"
 }
 
 func (c *caseScreen) picked() picked {
-	if c.list.at >= len(c.entries) {
-		return picked{}
+	if e := c.selected(); e != nil {
+		return e.picked
 	}
-	return c.entries[c.list.at].picked
-}
-
-func (c *caseScreen) click(line int) bool {
-	if line >= len(c.lineOf) || c.lineOf[line] >= len(c.entries) || c.entries[c.lineOf[line]].head {
-		return false
-	}
-	return c.list.pick(c.lineOf[line])
+	return picked{}
 }
 
 func (c *caseScreen) draw(width, height int) []string {
-	if len(c.entries) == 0 {
+	if len(c.all) == 0 {
 		text := "nothing is known yet"
 		if c.needle != "" {
 			text = fmt.Sprintf("nothing here holds %q; esc drops the filter", c.needle)
 		}
 		return filled([]string{draw.Pad(" "+text, width)}, width, height)
 	}
-	var lines []string
-	var entryOf []int
-	first, last := 0, 0
-	for i := range c.entries {
-		if i == c.list.at {
-			first = len(lines)
-		}
-		drawn := c.drawEntry(i, width)
-		lines = append(lines, drawn...)
-		for range drawn {
-			entryOf = append(entryOf, i)
-		}
-		if i == c.list.at {
-			last = len(lines) - 1
-		}
-	}
-	// The whole of what is selected comes into sight, or as much of it as has room.
-	c.list.height = max(1, height/2)
-	top := min(c.list.top, max(0, len(lines)-height))
-	if last >= top+height {
-		top = last - height + 1
-	}
-	if first < top {
-		top = first
-	}
-	c.list.top = top
-	end := min(len(lines), top+height)
-	c.lineOf = entryOf[top:end]
-	return filled(lines[top:end:end], width, height)
+	return c.entries.draw(c.theme, width, height)
 }
-
-func (c *caseScreen) drawEntry(i, width int) []string {
-	e := &c.entries[i]
-	if e.head {
-		return []string{rule(c.theme, e.text, width)}
-	}
-	mark, style := "  ", c.theme.Plain
-	if i == c.list.at {
-		mark, style = "> ", c.theme.Selected
-	}
-	sign := ""
-	if e.signed {
-		sign = e.level.Sign() + " "
-	}
-	var lines []string
-	for j, line := range draw.Wrap(sign+e.text, max(1, width-4)) {
-		if j > 0 {
-			mark = "    "
-		}
-		lines = append(lines, style.Render(draw.Pad(mark+line, width)))
-	}
-	for _, text := range e.more {
-		for j, line := range draw.Wrap(text, max(1, width-8)) {
-			if j == moreLines && i != c.list.at {
-				break
-			}
-			lines = append(lines, c.theme.Dim.Render(draw.Pad("      "+line, width)))
-		}
-	}
-	return lines
-}
-
-// moreLines is how much of a long text is shown of what is not selected.
-const moreLines = 2

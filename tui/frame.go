@@ -136,16 +136,27 @@ func (a *app) line() string {
 	return a.theme.Dim.Render(draw.Pad(" "+query, a.width))
 }
 
-// footer is the keys of the screen, as many as have room.
+// footer is the keys of the screen, as many as have room, help among them.
 func (a *app) footer() string {
-	var b strings.Builder
+	all := footKeys(a.top().place())
+	shown := make([]bool, len(all))
 	used := 0
-	for _, k := range footKeys(a.top().place()) {
-		wide := 2 + draw.Width(shownKey(k.keys[0])) + 1 + draw.Width(k.name)
-		if used+wide > a.width {
+	choose := func(wanted func(*binding) bool) {
+		for i, k := range all {
+			wide := 2 + draw.Width(shownKey(k.keys[0])) + 1 + draw.Width(k.name)
+			if !shown[i] && wanted(k) && used+wide <= a.width {
+				shown[i] = true
+				used += wide
+			}
+		}
+	}
+	choose(func(k *binding) bool { return k.act == kept })
+	choose(func(*binding) bool { return true })
+	var b strings.Builder
+	for i, k := range all {
+		if !shown[i] {
 			continue
 		}
-		used += wide
 		b.WriteString("  " + a.theme.Accent.Render(shownKey(k.keys[0])) + " " + a.theme.Dim.Render(k.name))
 	}
 	b.WriteString(strings.Repeat(" ", a.width-used))

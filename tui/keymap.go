@@ -29,6 +29,7 @@ const (
 	actNextError, actNextCritical, actLongest = action("next error"), action("next critical"), action("longest")
 	actFold, actFoldAll, actRecords           = action("fold"), action("fold all"), action("records")
 	actCompare, actDifference                 = action("compare"), action("difference")
+	actBlamed, actStory, actOthers            = action("blamed"), action("story"), action("other traces")
 	actNextMatch, actPreviousMatch            = action("next match"), action("previous match")
 
 	actContext, actFollow, actPatterns = action("context"), action("follow"), action("patterns")
@@ -43,12 +44,13 @@ const (
 	onMetric   place = "metric"
 	onTraces   place = "traces"
 	onTrace    place = "trace"
+	onStory    place = "story"
 	onLogs     place = "logs"
 	onCase     place = "case"
 )
 
 // places are the screens in the order of the walk.
-var places = []place{onOverview, onMetric, onTraces, onTrace, onLogs, onCase}
+var places = []place{onOverview, onMetric, onTraces, onTrace, onStory, onLogs, onCase}
 
 // binding ties keys to an action.
 type binding struct {
@@ -78,15 +80,21 @@ var keyMap = []binding{
 	{act: actTraces, keys: []string{"T"}, name: "traces", help: "the slow traces beside normal ones", on: []place{onMetric}, foot: true},
 	{act: actLogs, keys: []string{"L"}, name: "logs", help: "the log records of the service in the window", on: []place{onOverview, onMetric, onTraces, onTrace}, foot: true},
 
-	{act: actNextCritical, keys: []string{"n"}, name: "next critical", help: "the next span on the critical path; the next match of a search", on: []place{onTrace}, foot: true},
+	{act: actNextCritical, keys: []string{"n"}, name: "critical", help: "the next span on the critical path; the next match of a search", on: []place{onTrace}, foot: true},
 	{act: actPreviousMatch, keys: []string{"N"}, name: "previous", help: "the span before it on the critical path; the match before", on: []place{onTrace}},
-	{act: actNextError, keys: []string{"x"}, name: "next error", help: "the next span that failed", on: []place{onTrace}, foot: true},
-	{act: actLongest, keys: []string{"l"}, name: "longest", help: "the span with the longest time of its own, then the next longest", on: []place{onTrace}, foot: true},
+	{act: actNextError, keys: []string{"x"}, name: "error", help: "the next span that failed", on: []place{onTrace}, foot: true},
+	{act: actLongest, keys: []string{"l"}, name: "longest", help: "the span with the longest time of its own, then the next longest", on: []place{onTrace}},
+	{act: actBlamed, keys: []string{"b"}, name: "to blame", help: "the span to blame: where the error began, or where the time went", on: []place{onTrace}},
+	{act: actStory, keys: []string{"s"}, name: "story", help: "the story of the request: where its error began, how often others fail so, and what it did before", on: []place{onTrace}, foot: true},
+	{act: actOthers, keys: []string{"T"}, name: "other traces", help: "the other traces of the same request: tried again, or linked", on: []place{onTrace}},
 	{act: actFold, keys: []string{"z", "space"}, name: "fold", help: "fold the spans beneath this one, or unfold them", on: []place{onTrace}, foot: true},
 	{act: actFoldAll, keys: []string{"Z"}, name: "fold all", help: "fold everything off the critical path, or unfold all", on: []place{onTrace}},
 	{act: actRecords, keys: []string{"R"}, name: "records", help: "show or hide log records beneath their spans", on: []place{onTrace}},
-	{act: actDifference, keys: []string{"d"}, name: "difference", help: "what it does otherwise than normal traces of the same request", on: []place{onTrace}, foot: true},
-	{act: actCompare, keys: []string{"C"}, name: "compare", help: "the traces that it is compared with", on: []place{onTrace}},
+	{act: actDifference, keys: []string{"d"}, name: "compare", help: "what it does otherwise than normal traces of the same request", on: []place{onTrace}, foot: true},
+	{act: actCompare, keys: []string{"C"}, name: "compared", help: "the traces that it is compared with", on: []place{onTrace}},
+
+	{act: actNextError, keys: []string{"x", "n"}, name: "next failure", help: "the next moment at which something failed", on: []place{onStory}, foot: true},
+	{act: actFold, keys: []string{"z", "space"}, name: "stack", help: "unfold the whole stack of the exception, or fold it", on: []place{onStory}, foot: true},
 
 	{act: actNextError, keys: []string{"n"}, name: "next error", help: "the next error or warning", on: []place{onLogs}, foot: true},
 	{act: actLeft, keys: []string{"left", "h"}, name: "left", help: "scroll long lines back", on: []place{onLogs}},
@@ -179,6 +187,10 @@ func footRank(b *binding) int {
 	}
 	return 2
 }
+
+// kept has room in the footer before all others: who knows how to get help can find the
+// rest.
+const kept = actHelp
 
 // shownKeys are the keys of a binding as people write them.
 func (b *binding) shownKeys() string {

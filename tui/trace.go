@@ -12,7 +12,6 @@ import (
 	"obs/correlate"
 	"obs/correlate/ident"
 	"obs/sources"
-	"obs/tui/draw"
 )
 
 // traceScreen is one request: a waterfall of its spans with the log records beneath
@@ -44,7 +43,10 @@ type traceScreen struct {
 }
 
 // traceOf names the trace to show; nil is that of the case.
-type traceOf struct{ id sources.TraceID }
+type traceOf struct {
+	id sources.TraceID
+	in *correlate.Case // that has it, beside the session's; nil for none
+}
 
 func newTraceScreen(s *stage, of *traceOf) *traceScreen { return &traceScreen{stage: s, of: of} }
 
@@ -83,7 +85,7 @@ const (
 func (t *traceScreen) load() tea.Cmd {
 	t.laid, t.contrast = laidOf{}, nil
 	// What the case has needs no question, unless the person wants it asked again.
-	if trace, _ := t.inCase(); t.of == nil || (trace != nil && t.round == 1) {
+	if _, trace := t.inCase(); t.of == nil || (trace != nil && t.round == 1) {
 		return t.fromCase()
 	}
 	explorer, id := t.explorer, t.of.id
@@ -99,17 +101,26 @@ func (t *traceScreen) load() tea.Cmd {
 	})
 }
 
-// inCase is the trace as the session's case has it; nil where it does not.
-func (t *traceScreen) inCase() (*correlate.Trace, []correlate.Record) {
-	if t.found == nil {
-		return nil, nil
+// inCase is the trace as the session's case has it, or the case that led here, and that
+// case. The trace is nil where neither has it.
+func (t *traceScreen) inCase() (*correlate.Case, *correlate.Trace) {
+	if t.of == nil {
+		if t.found == nil {
+			return nil, nil
+		}
+		return t.found, t.found.Trace
 	}
-	if t.of == nil || (t.found.Trace != nil && t.found.Trace.ID == t.of.id) {
-		return t.found.Trace, t.found.Records
-	}
-	for i := range t.found.OtherTraces {
-		if other := &t.found.OtherTraces[i]; other.ID == t.of.id {
-			return other, t.found.Records
+	for _, c := range []*correlate.Case{t.found, t.of.in} {
+		if c == nil {
+			continue
+		}
+		if c.Trace != nil && c.Trace.ID == t.of.id {
+			return c, c.Trace
+		}
+		for i := range c.OtherTraces {
+			if other := &c.OtherTraces[i]; other.ID == t.of.id {
+				return c, other
+			}
 		}
 	}
 	return nil, nil
@@ -132,10 +143,11 @@ type laidOut struct {
 
 // fromCase lays out what the case has by now, beside the screen: a trace may be large.
 func (t *traceScreen) fromCase() tea.Cmd {
-	trace, records := t.inCase()
-	if trace == nil && (t.of != nil || !t.whole || len(records) == 0) {
+	found, trace := t.inCase()
+	if found == nil || (trace == nil && (!t.whole || len(found.Records) == 0)) {
 		return nil
 	}
+	records := found.Records
 	of := laidOf{trace: trace, records: len(records)}
 	if trace != nil {
 		of.blamed = trace.Blamed
@@ -145,7 +157,7 @@ func (t *traceScreen) fromCase() tea.Cmd {
 	}
 	t.laid = of
 	t.version++
-	version, found := t.version, t.found
+	version := t.version
 	return t.ask(askLayOut, func(context.Context) any {
 		return laidOut{version: version, found: found, tree: layOut(trace, records)}
 	})
@@ -194,9 +206,9 @@ func (t *traceScreen) take(answer any) tea.Cmd {
 // show shows a tree, in place of an earlier one of the same request where there is one.
 func (t *traceScreen) show(tree *requestTree) {
 	view := newTreeView(tree)
-	at := traceSpot{-1, -1}
+	at, from := traceSpot{-1, -1}, t.list.at
 	if t.view != nil {
-		at = t.view.spot(t.list.at)
+		at = view.sameSpot(t.view, t.view.spot(from))
 		view.keep(t.view)
 	}
 	t.view, t.messages = view, nil
@@ -204,22 +216,35 @@ func (t *traceScreen) show(tree *requestTree) {
 	for i := range tree.trace.Spans {
 		t.serviceCells = max(t.serviceCells, min(len(tree.trace.Spans[i].Service), 40))
 	}
+	if tree.size() == 0 {
+		for i := range tree.records {
+			t.serviceCells = max(t.serviceCells, min(len(tree.records[i].Service), 40))
+		}
+	}
 	t.list.count = len(view.rows)
 	switch {
-	case t.moved && at.span >= 0 && at.span <= view.size():
-		at.record = -1 // there may be further records between
+	case t.moved && at.span >= 0:
 		t.list.at = view.at(at)
-	case view.blamed >= 0 && view.isOneOfMany(view.blamed):
-		t.list.at, t.jumped = view.rowOf(view.blamed), true
+		t.list.top += t.list.at - from // it stays where it is on the screen
 	case view.blamed >= 0:
-		t.jump(traceSpot{view.blamed, -1})
+		t.toBlamed()
 	case len(view.bySelf) > 0:
 		t.jump(traceSpot{int(view.bySelf[0]), -1})
 	case len(view.rows) > 1:
-		t.list.at = 1 // beneath the heading
+		t.list.at = max(1, view.nextBadRecord(0)) // beneath the heading, or at the first error
+		t.jumped = true
 	}
 	t.list.clamp()
 	t.hits = traceSearch{}
+}
+
+// toBlamed selects the span to blame, or the repetition that it is a part of.
+func (t *traceScreen) toBlamed() {
+	if t.view.isOneOfMany(t.view.blamed) {
+		t.list.at, t.jumped = t.view.rowOf(t.view.blamed), true
+		return
+	}
+	t.jump(traceSpot{t.view.blamed, -1})
 }
 
 // jump selects a spot, unfolds what hides it, and shows what is around.
@@ -281,6 +306,12 @@ func (t *traceScreen) act(a action) (tea.Cmd, string) {
 		return t.differences()
 	case actLogs:
 		return t.serviceLogs()
+	case actBlamed:
+		return nil, t.showBlamed()
+	case actStory:
+		return open(newStoryScreen(t.next(), t)), ""
+	case actOthers:
+		return t.listOthers()
 	}
 	return nil, "this does nothing here"
 }
@@ -421,10 +452,46 @@ func (t *traceScreen) walk(all []int32, by int, together bool, what string) stri
 }
 
 func (t *traceScreen) nextError() string {
+	if t.view.size() == 0 {
+		return t.nextBadRecord()
+	}
 	if len(t.view.failed) == 0 {
 		return "no span of this trace failed"
 	}
-	return t.walk(t.view.failed, 1, false, "that failed")
+	text := t.walk(t.view.failed, 1, false, "that failed")
+	if t.view.failure != nil && t.view.spot(t.list.at).span == t.view.blamed {
+		text += "; the error began here"
+	}
+	return text
+}
+
+// nextBadRecord goes to the next record of an error, where there are no spans.
+func (t *traceScreen) nextBadRecord() string {
+	t.moved = true
+	at := t.view.nextBadRecord(t.list.at + 1)
+	again := ""
+	if at < 0 {
+		at, again = t.view.nextBadRecord(0), "from the top again"
+	}
+	if at < 0 {
+		return "none of these records tells of an error"
+	}
+	t.list.at = at
+	return again
+}
+
+func (t *traceScreen) showBlamed() string {
+	switch {
+	case t.view.blamed < 0:
+		return "no span of this trace is to blame"
+	case t.view.failure != nil:
+		t.moved = true
+		t.toBlamed()
+		return "the error began here"
+	}
+	t.moved = true
+	t.toBlamed()
+	return "this is what to blame for the time"
 }
 
 func (t *traceScreen) nextLongest() string {
@@ -594,9 +661,9 @@ func (t *traceScreen) click(line int) bool {
 
 func (t *traceScreen) draw(width, height int) []string {
 	if t.view == nil {
-		return filled(t.drawNothing(width), width, height)
+		return filled(t.drawNothing(width, height), width, height)
 	}
-	lines := []string{t.drawHeader(width)}
+	lines := append([]string{t.drawHeader(width)}, t.drawNotes(width, height)...)
 	if height >= 12 || t.view.size() == 0 {
 		lines = append(lines, t.drawMissing(width, height)...)
 	}
@@ -626,6 +693,9 @@ func (t *traceScreen) draw(width, height int) []string {
 func (t *traceScreen) scroll(height int) {
 	row := t.list.at
 	count := len(t.view.rows)
+	if !t.moved && height != t.list.height {
+		t.jumped = true // another size, or notes that have come: what is recommended stays whole
+	}
 	if t.jumped && height > 2 && row < count {
 		below := row
 		for below+1 < count && below-row < height/2 && t.view.rows[below+1].span == t.view.rows[row].span {
@@ -637,56 +707,4 @@ func (t *traceScreen) scroll(height int) {
 	}
 	t.jumped = false
 	t.list.show(count, height)
-}
-
-// drawMissing says what is missing of the request itself.
-func (t *traceScreen) drawMissing(width, height int) []string {
-	if t.shown == nil {
-		return nil
-	}
-	var lines []string
-	for _, m := range t.shown.Missing {
-		if m.Backend == sources.Jaeger || m.Backend == sources.Loki {
-			lines = append(lines, missingLines(t.theme, m, width)...)
-		}
-	}
-	if t.view != nil && t.view.size() > 0 {
-		return lines[:min(len(lines), max(1, height/12))] // the spans matter more
-	}
-	return append([]string{draw.Pad(" ▲ there are no spans of this trace; these log records carry its ID", width)},
-		lines[:min(len(lines), height/3)]...)
-}
-
-// drawNothing says what is under way, or why there is no trace.
-func (t *traceScreen) drawNothing(width int) []string {
-	switch {
-	case t.waiting[askTrace]:
-		return []string{draw.Pad(" "+t.spin()+" asking for trace "+string(t.of.id), width)}
-	case t.waiting[askLayOut]:
-		return []string{draw.Pad(" "+t.spin()+" laying out the spans", width)}
-	case !t.whole && t.shown == nil:
-		doing := "looking for the trace"
-		if t.explorer == nil {
-			doing = "opening"
-		}
-		if len(t.steps) > 0 {
-			doing = t.steps[len(t.steps)-1].Text
-		}
-		return []string{draw.Pad(" "+t.spin()+" "+doing, width)}
-	}
-	text := "no trace was found"
-	if id := t.id(); id != "" {
-		text = "there is no trace " + string(id)
-	}
-	lines := []string{t.theme.Strong.Render(draw.Pad(" "+text, width))}
-	missing := t.shown
-	if missing == nil {
-		missing = t.found
-	}
-	if missing != nil {
-		for _, m := range missing.Missing {
-			lines = append(lines, missingLines(t.theme, m, width)...)
-		}
-	}
-	return append(lines, t.theme.Dim.Render(draw.Pad(" esc goes back; c shows all that was found", width)))
 }

@@ -260,7 +260,11 @@ const (
 
 // legend tells what the signs are.
 func (t *traceScreen) legend(width int) string {
-	all := []string{"█ waited for itself", "━ for what is beneath", "─ ran beside", "• event", "► to blame", "✖ failed"}
+	blamed := "► to blame"
+	if t.view.failure != nil {
+		blamed = "► the error began"
+	}
+	all := []string{"█ waited for itself", "━ for what is beneath", "─ ran beside", "• event", blamed, "✖ failed"}
 	if t.view.trace.OrphanCount > 0 {
 		all = append(all, "? parent missing")
 	}
@@ -410,10 +414,16 @@ func (t *traceScreen) spanRow(b *strings.Builder, i int, c columns, a axis, unde
 	b.WriteString(under.Render(" "))
 	prefix := t.indent(s.Depth, c)
 	suffix := ""
+	if attempt := attemptText(s); attempt != "" {
+		suffix = "  " + attempt
+		if draw.Width(prefix)+draw.Width(s.Operation)+draw.Width(suffix) > c.name { // the name matters more
+			suffix = fmt.Sprintf(" %d/%d", s.Attempt, s.Attempts)
+		}
+	}
 	if v.folded[i] {
 		prefix += "▸ "
 		beneath := int(v.End[i]) - i - 1
-		suffix = fmt.Sprintf(" +%d", beneath)
+		suffix += fmt.Sprintf(" +%d", beneath)
 		if failed := v.failedIn(i+1, int(v.End[i])); failed > 0 {
 			suffix += fmt.Sprintf(" ✖%d", failed)
 		}

@@ -309,6 +309,9 @@ func (t *traceScreen) spanPanel(p *panel, i int) (title string) {
 	} else {
 		p.say("status", s.StatusMessage, t.theme.Plain)
 	}
+	if attempt := attemptText(s); attempt != "" {
+		p.say("again", attempt+" of the same call, one after the other, each after the one before had failed", t.theme.Watch)
+	}
 	for _, e := range s.Events {
 		if e.Name == "exception" {
 			p.say("exception", strings.TrimPrefix(e.Attributes.Get("exception.type")+": "+e.Attributes.Get("exception.message"), ": "), t.theme.Bad)
@@ -336,7 +339,7 @@ func (t *traceScreen) spanPanel(p *panel, i int) (title string) {
 	}
 	p.list("resource", lessTold(s.Resource))
 	for _, e := range s.Events {
-		p.say("stack", e.Attributes.Get("exception.stacktrace"), t.theme.Dim)
+		p.say("stack", strings.ReplaceAll(e.Attributes.Get("exception.stacktrace"), "\t", "  "), t.theme.Dim)
 	}
 	return title
 }

@@ -172,7 +172,7 @@ func TestTraceOfTheCase(t *testing.T) {
 	if line := d.line("× 12"); !strings.Contains(line, "95 % under 3.00 ms  total 36.0 ms") || !strings.Contains(line, "✖ 1 failed") {
 		t.Errorf("the repetition does not say what it comes to: %q", line)
 	}
-	if line := d.line("POST provider"); !strings.Contains(line, "►") || !strings.Contains(line, "████") {
+	if line := d.line("POST provider.eu  "); !strings.Contains(line, "►") || !strings.Contains(line, "████") {
 		t.Errorf("the span to blame: %q", line)
 	}
 	if line := d.line("authorize "); !strings.Contains(line, "━━━━") || !strings.Contains(line, "•") {
@@ -239,7 +239,7 @@ func TestTraceKeys(t *testing.T) {
 	d.press("z")
 	d.chosen("▸ authorize")
 	d.shows("+1 ✖1")
-	d.hides("HTTP POST provider")
+	d.hides("HTTP POST provider.eu  ")
 	d.press("space")
 	d.shows("HTTP POST provider")
 	d.press("j", "z")

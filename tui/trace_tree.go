@@ -38,8 +38,9 @@ type requestTree struct {
 	recordOf []int32 // indexes of records
 	brief    []bool  // by place in recordOf: shown even where a span has many
 
-	failed   []int32 // spans
-	bySelf   []int32 // spans, the longest time of their own first
+	failure  *correlate.Failure // where the error began, as the spans tell; nil for none
+	failed   []int32            // spans
+	bySelf   []int32            // spans, the longest time of their own first
 	services int
 	deepest  int
 	blamed   int // -1 for none
@@ -59,6 +60,7 @@ func layOut(trace *correlate.Trace, records []correlate.Record) *requestTree {
 			t.records = append(t.records, r)
 		}
 	}
+	t.failure = correlate.FailureOf(trace)
 	t.link()
 	t.measure()
 	t.walkPath()
@@ -316,6 +318,46 @@ func (v *treeView) keep(earlier *treeView) {
 		v.folded, v.single, v.every, v.pathOnly = earlier.folded, earlier.single, earlier.every, earlier.pathOnly
 	}
 	v.arrange()
+}
+
+// sameSpot is where what stood at a spot of an earlier view stands in this one; its span
+// is -1 where it is gone. Records may have come between.
+func (v *treeView) sameSpot(earlier *treeView, at traceSpot) traceSpot {
+	if at.span < 0 {
+		return at
+	}
+	now := traceSpot{v.size(), -1}
+	if at.span < earlier.size() {
+		switch i, known := v.byID[earlier.span(at.span).ID]; {
+		case earlier.size() == v.size():
+			now.span = at.span
+		case known:
+			now.span = int(i)
+		default:
+			return traceSpot{-1, -1}
+		}
+	}
+	if at.record < 0 {
+		return now
+	}
+	was := &earlier.records[earlier.recordOf[at.record]]
+	for i := v.recordAt[now.span]; i < v.recordAt[now.span+1]; i++ {
+		if r := &v.records[v.recordOf[i]]; r.Time.Equal(was.Time) && r.Service == was.Service && r.Line == was.Line {
+			now.record = int(i)
+			break
+		}
+	}
+	return now
+}
+
+// nextBadRecord is the first row from one on whose record is of an error; -1 for none.
+func (v *treeView) nextBadRecord(from int) int {
+	for i := from; i < len(v.rows); i++ {
+		if row := v.rows[i]; row.kind == rowRecord && recordLevel(v.records[v.recordOf[row.n]].Severity) == draw.Bad {
+			return i
+		}
+	}
+	return -1
 }
 
 // arrange makes the rows.

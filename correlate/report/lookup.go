@@ -9,30 +9,18 @@ import (
 )
 
 func lookupText(p *page, c *correlate.Case) {
-	p.line("%s: taken for %s", c.Asked, c.TakenFor)
+	p.line("%s", TakenFor(c))
 	p.line("  window    %s", c.Window.String())
 	p.blank()
-	switch {
-	case nothingFound(c) && len(c.Queries) == 0:
-		p.line("%s", nothingAsked)
-		p.blank()
-		tail(p, c)
-		return
-	case nothingFound(c) && !c.Answered():
-		p.line("%s", nothingWorked)
-		p.blank()
-		tail(p, c)
-		return
-	case nothingFound(c):
-		p.line("%s", nothingTitle)
-		shown, more := fruitless(c)
-		for _, q := range shown {
-			p.line("  %-10s %-8s %s   in %s", string(q.Backend), q.Status, q.Query, searched(&q))
+	if nothingFound(c) {
+		title, asked, advice := Nothing(c)
+		p.line("%s", title)
+		for _, line := range asked {
+			p.line("  %s", line)
 		}
-		if more > 0 {
-			p.line("  … and %d more questions, which -o json lists", more)
+		if advice != "" {
+			p.line("%s", advice)
 		}
-		p.line("%s", nothingAdvice)
 		p.blank()
 		tail(p, c)
 		return
@@ -95,11 +83,7 @@ func failed(p *page, c *correlate.Case) {
 	if f == nil {
 		return
 	}
-	said := ""
-	if f.Message != "" {
-		said = ": " + sources.Shorten(f.Message, 3*Width)
-	}
-	indented(p, "✖ FAILED  ", strings.TrimSpace(f.Service+" "+f.Operation)+said)
+	indented(p, "✖ FAILED  ", sources.Shorten(f.What(), 4*Width))
 	for i, id := range f.Findings {
 		if finding := c.Finding(id); finding != nil {
 			label := ""
@@ -172,6 +156,11 @@ func story(p *page, c *correlate.Case) {
 	p.blank()
 }
 
+// PlaceName says where the records of a place carry the ID.
+func PlaceName(p correlate.Place) string {
+	return strings.TrimSpace(placeNames[p.Kind] + " " + p.Field)
+}
+
 // placeNames say the kinds of places.
 var placeNames = map[string]string{
 	correlate.InMetadata: "structured metadata", correlate.InLabel: "label", correlate.InField: "field",
@@ -189,7 +178,7 @@ func places(p *page, c *correlate.Case) {
 		if place.Records > 0 {
 			count = counted(place.Records, "record")
 		}
-		p.line("  %s %s %s", pad(place.Service, 24), pad(strings.TrimSpace(placeNames[place.Kind]+" "+place.Field), 52), count)
+		p.line("  %s %s %s", pad(place.Service, 24), pad(PlaceName(place), 52), count)
 	}
 	p.blank()
 }

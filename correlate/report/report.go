@@ -133,6 +133,28 @@ func nothingFound(c *correlate.Case) bool {
 	return c.Verdict == "" && c.Trace == nil && len(c.Records) == 0
 }
 
+// TakenFor says what a lookup was asked, and what that was taken for.
+func TakenFor(c *correlate.Case) string { return c.Asked + ": taken for " + c.TakenFor }
+
+// Nothing says that a lookup without trace and records found nothing: what that means, what
+// was asked, a line for each question, and what to think of. The text is not printable yet.
+func Nothing(c *correlate.Case) (title string, asked []string, advice string) {
+	switch {
+	case len(c.Queries) == 0:
+		return nothingAsked, nil, ""
+	case !c.Answered():
+		return nothingWorked, nil, ""
+	}
+	shown, more := fruitless(c)
+	for _, q := range shown {
+		asked = append(asked, fmt.Sprintf("%-10s %-8s %s   in %s", q.Backend, q.Status, q.Query, searched(&q)))
+	}
+	if more > 0 {
+		asked = append(asked, fmt.Sprintf("… and %d more questions, which -o json lists", more))
+	}
+	return nothingTitle, asked, nothingAdvice
+}
+
 // shownQueries is how many questions to each backend a fruitless lookup lists.
 const shownQueries = 8
 
