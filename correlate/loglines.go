@@ -337,7 +337,7 @@ func (s *loggedSide) count(places []*place) {
 	s.countRequests()
 }
 
-// countErrors notes the patterns of a place; those that are no errors are not looked up.
+// countErrors notes whose patterns these are; of those that are no errors nobody asks.
 func (k *loggedKinds) countErrors(at *place) {
 	for text := range at.seen {
 		if k.errors[text] == nil {
