@@ -183,10 +183,11 @@ func (f *fakeLogs) filter(query string) func(sources.Record) bool {
 	}
 }
 
+// fieldTest does not anchor an expression, as Loki does not always.
 func fieldTest(name, op, value string) func(sources.Record) bool {
 	fits := func(field string) bool { return field == value }
 	if op == "=~" {
-		fits = regexp.MustCompile("^(?:" + value + ")$").MatchString
+		fits = regexp.MustCompile(value).MatchString
 	}
 	return func(r sources.Record) bool {
 		field := r.Metadata[name]

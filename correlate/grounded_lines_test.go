@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"obs/correlate"
 	"obs/correlate/ident"
@@ -131,6 +132,59 @@ func joined(trees []*spans.Tree, lines *answered, matches func(string) bool, sev
 		}
 	}
 	return all
+}
+
+// untraced works out the same of requests that are told by the trace IDs of a service's
+// lines: those that begin with a pattern and log no error, or all where an error is asked about.
+func (p *proof) untraced(m []string) recomputed {
+	type request struct {
+		first       *sources.Record
+		fails, logs bool
+	}
+	begins := func(string) bool { return true }
+	if m[2] != "" {
+		begins = p.matcher(m[2])
+	}
+	matches := p.matcher(m[3])
+	r := recomputed{values: map[string]float64{}}
+	for _, a := range p.answers {
+		side := strings.TrimPrefix(a.evidence.Values[1].Name, "requests in the ")
+		last := a.evidence.Window.From.Add(a.evidence.Window.Duration() * 9 / 10)
+		late := map[string]bool{}
+		began := map[string]time.Time{}
+		for i := range a.records {
+			trace := fieldOf(&a.records[i], ident.TraceFields)
+			if at, known := began[trace]; !known || a.records[i].Time.Before(at) {
+				began[trace], late[trace] = a.records[i].Time, a.records[i].Time.After(last)
+			}
+		}
+		requests := map[string]*request{}
+		for i := range a.records {
+			record := &a.records[i]
+			trace := fieldOf(record, ident.TraceFields)
+			if service, _ := record.Stream.First(logServices...); service != m[1] || trace == "" || late[trace] {
+				continue
+			}
+			one := requests[trace]
+			if one == nil {
+				one = &request{first: record}
+				requests[trace] = one
+			}
+			if record.Time.Before(one.first.Time) {
+				one.first = record
+			}
+			one.fails = one.fails || severityOf(record) >= patterns.Error
+			one.logs = one.logs || matches(record.Line)
+		}
+		sum, n := 0.0, 0.0
+		for _, one := range requests {
+			if begins(one.first.Line) && (m[2] == "" || !one.fails) {
+				sum, n = sum+share(one.logs), n+1
+			}
+		}
+		r.values[side], r.values["requests in the "+side] = sum/n, n
+	}
+	return r
 }
 
 // linesApart counts a service's lines by time.

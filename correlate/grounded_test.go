@@ -89,6 +89,7 @@ var kinds = []struct {
 	{regexp.MustCompile(`^\S+ % of requests to (\S+) (.+) come to (.+), and \S+ % did \(`), (*proof).lost},
 	{regexp.MustCompile(`^a request to (\S+) (.+) comes to (.+) \S+ times, and did \S+ times \(`), (*proof).more},
 	{regexp.MustCompile(`^\S+ % of what (\S+) (.+) did with (\S+) is without a span of \S+, and \S+ % was \(`), (*proof).unanswered},
+	{regexp.MustCompile(`^\S+ % of requests to (\S+)(?:, told by their lines,| that begin with (".+")) log (".+"), and \S+ % did \(`), (*proof).untraced},
 	{regexp.MustCompile(`^\S+ % of requests to (\S+) (.+) log (".+"|anything at all), and \S+ % did \(`), (*proof).lines},
 	{regexp.MustCompile(`^(\S+) logs (".+") \S+ times a minute, and did \S+ times$`), (*proof).linesApart},
 	{regexp.MustCompile(`^(.+) run on (\S+) for .+ of their additional time and .+ of their requests, where (\S+) uses \S+ CPUs, and used \S+$`), (*proof).neighbor},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -18,7 +19,8 @@ import (
 
 // What a service logs is compared by request: a visit of a sampled trace and the lines
 // that carry its IDs. So neither more traffic nor another mix of requests makes a pattern
-// grow or vanish. Lines without an ID cannot be counted so, and are left out here.
+// grow or vanish. Where most requests have no trace, they are seen by their lines alone:
+// untraced.go. Lines without an ID cannot be counted so, and are left out here.
 
 // linesOfSide is how many lines are read of each side. A request of a dozen services
 // leaves some fifty lines, so that these are some hundred requests.
@@ -43,13 +45,30 @@ type logged struct {
 	having map[string][]sources.TraceID
 }
 
-// loggedSide is one side: the kinds of work by key.
-type loggedSide struct {
+// loggedKinds is what was logged, by kind of work.
+type loggedKinds struct {
 	kinds map[spans.Key]*logged // all visits
 	whole map[spans.Key]*logged // those that did not fail
 	// errors counts the traces with each pattern of an error, in whatever service.
 	errors map[string]map[sources.TraceID]bool
 	traces int
+}
+
+func newLoggedKinds(traces int) loggedKinds {
+	return loggedKinds{
+		kinds: map[spans.Key]*logged{}, whole: map[spans.Key]*logged{}, errors: map[string]map[sources.TraceID]bool{}, traces: traces,
+	}
+}
+
+// loggedSide is one side.
+type loggedSide struct {
+	visits loggedKinds
+	// requests are those of each service, told by the lines that carry one trace ID.
+	requests loggedKinds
+	told     []*place       // these requests
+	only     []string       // the services that are asked about; all when empty
+	total    map[string]int // of each service
+	traced   map[string]int // those of them with a trace that was fetched
 	// apart are the lines of services that log no IDs, read of the time covered.
 	apart    []*sources.Record
 	covered  sources.Window
@@ -75,8 +94,11 @@ type lineShift struct {
 	severity                     patterns.Severity
 	baseline, window             float64 // share of the visits
 	baselineVisits, windowVisits int
-	p                            float64           // corrected for the number of patterns of the service
-	traces                       []sources.TraceID // of the window that show it
+	// untraced: the visits are requests that are told by their lines, and the key's operation
+	// is what each logged first; empty of all.
+	untraced bool
+	p        float64           // corrected for the number of patterns of the service
+	traces   []sources.TraceID // of the window that show it
 	// known is how much of an error's rate in the window the baseline had already, in this
 	// service or in another: errors that come in bursts go from one to the next.
 	known    float64
@@ -98,8 +120,7 @@ func markReplaced(of []lineShift) {
 
 // compareLines looks for patterns that appear and patterns that vanish.
 func (w *walk) compareLines(ctx context.Context) {
-	if w.set.Logs == nil || ctx.Err() != nil || w.sampled == nil || w.spare() < linesQueries ||
-		len(w.sampled.window) == 0 || len(w.sampled.baseline) == 0 {
+	if w.set.Logs == nil || ctx.Err() != nil || w.spare() < linesQueries {
 		return
 	}
 	step := w.begin("lines", "comparing what requests log with what they logged")
@@ -121,18 +142,23 @@ func (w *walk) compareLines(ctx context.Context) {
 // as one that prints a list is, its falling silent shows here.
 const anyLine = ""
 
-// joinedLine is a line with the visit that logged it.
+// joinedLine is a line with the visit that logged it, and the request.
 type joinedLine struct {
-	at    *place
-	entry patterns.Entry
+	service string
+	trace   sources.TraceID
+	at      *place // nil of a request without a trace
+	request *place // nil of a line without a trace ID, or of a request that is not counted
+	when    time.Time
+	entry   patterns.Entry
 }
 
-// place is a visit and the patterns that it logged.
+// place is a visit, or a request that a service got, and the patterns that it logged.
 type place struct {
 	key    spans.Key
 	id     sources.TraceID
-	failed bool // the visit failed
+	failed bool
 	seen   map[string]bool
+	began  time.Time // of a request: when its first line was logged, whose pattern is its key's operation
 }
 
 func (w *walk) lineShifts(ctx context.Context) (shifts []lineShift, said string, err error) {
@@ -146,11 +172,16 @@ func (w *walk) lineShifts(ctx context.Context) (shifts []lineShift, said string,
 	var answers [2]sources.RecordAnswer
 	var sides [2]*loggedSide
 	group, asking := errgroup.WithContext(ctx)
-	for side, trees := range [][]*spans.Tree{w.sampled.window, w.sampled.baseline} {
-		over := within2(spanOf(trees), []sources.Window{w.question.Window, w.question.Baseline}[side])
-		sides[side] = &loggedSide{
-			kinds: map[spans.Key]*logged{}, whole: map[spans.Key]*logged{}, errors: map[string]map[sources.TraceID]bool{},
-			traces: len(trees), selector: covering(streams)[0], over: over}
+	var trees [2][]*spans.Tree
+	if w.sampled != nil && len(w.sampled.window) > 0 && len(w.sampled.baseline) > 0 {
+		trees = [2][]*spans.Tree{w.sampled.window, w.sampled.baseline}
+	}
+	for side, trees := range trees {
+		over := []sources.Window{w.question.Window, w.question.Baseline}[side]
+		if len(trees) > 0 {
+			over = within2(spanOf(trees), over)
+		}
+		sides[side] = &loggedSide{visits: newLoggedKinds(len(trees)), only: w.question.Services, selector: covering(streams)[0], over: over}
 		group.Go(func() (err error) {
 			answers[side], err = w.set.Logs.Records(asking, sides[side].selector.String(), over, linesOfSide, false)
 			return err
@@ -159,8 +190,8 @@ func (w *walk) lineShifts(ctx context.Context) (shifts []lineShift, said string,
 	if err := group.Wait(); err != nil {
 		return nil, "", err
 	}
-	places, lines := sides[1].join(w.sampled.baseline, answers[1])
-	morePlaces, moreLines := sides[0].join(w.sampled.window, answers[0])
+	places, lines := sides[1].join(trees[1], answers[1])
+	morePlaces, moreLines := sides[0].join(trees[0], answers[0])
 	severity := sortLines(append(lines, moreLines...))
 	sides[1].count(places)
 	sides[0].count(morePlaces)
@@ -222,31 +253,36 @@ func (s *loggedSide) join(trees []*spans.Tree, answer sources.RecordAnswer) (pla
 			}
 		}
 	}
-	logging := map[string]bool{} // services with a line that is joined
+	logging, named := map[string]bool{}, map[string]bool{} // services with a line that is joined, and with one that has an ID
 	for _, record := range answer.Records {
 		trace, _ := ident.ParseTrace(recordField(record, ident.TraceFields))
 		span, _ := sources.ParseSpanID(recordField(record, ident.SpanFields))
+		service, _ := record.Stream.First(logServiceLabels...)
 		at := bySpan[visitID{trace, span}]
 		if at == nil {
-			service, _ := record.Stream.First(logServiceLabels...)
 			at = byService[string(trace)+service]
 		}
-		if at == nil {
+		if trace == "" || service == "" {
 			continue
 		}
-		logging[at.key.Service] = true
+		named[service] = true
+		if at != nil {
+			service = at.key.Service
+			logging[service] = true
+		}
 		entry := patterns.Read(record.Line)
 		if known := patterns.ParseSeverity(recordField(record, ident.SeverityFields)); known != patterns.Unstated {
 			entry.Severity = known
 		}
-		lines = append(lines, joinedLine{at: at, entry: entry})
+		lines = append(lines, joinedLine{service: service, trace: trace, at: at, when: record.Time, entry: entry})
 	}
 	for i := range answer.Records {
-		if service, _ := answer.Records[i].Stream.First(logServiceLabels...); service != "" && !logging[service] {
+		if service, _ := answer.Records[i].Stream.First(logServiceLabels...); service != "" && !named[service] && s.asksAbout(service) {
 			s.apart = append(s.apart, &answer.Records[i])
 		}
 	}
 	s.covered = covered
+	s.tellRequests(trees, lines)
 	// What logs elsewhere, or without IDs, has no lines to miss.
 	return slices.DeleteFunc(places, func(at *place) bool { return !logging[at.key.Service] }), lines
 }
@@ -257,47 +293,57 @@ func (s *loggedSide) join(trees []*spans.Tree, answer sources.RecordAnswer) (pla
 func sortLines(lines []joinedLine) map[spans.Key]patterns.Severity {
 	miners := map[string]*patterns.Miner{}
 	for _, l := range lines {
-		m := miners[l.at.key.Service]
+		m := miners[l.service]
 		if m == nil {
 			m = patterns.NewMiner(patterns.Options{Similarity: likeLines})
-			miners[l.at.key.Service] = m
+			miners[l.service] = m
 		}
 		m.AddEntry(l.entry)
 	}
 	ids := make([]patterns.ID, len(lines))
 	for i, l := range lines {
-		ids[i] = miners[l.at.key.Service].AddEntry(l.entry)
+		ids[i] = miners[l.service].AddEntry(l.entry)
 	}
 	severity := map[spans.Key]patterns.Severity{}
 	for i, l := range lines {
 		if ids[i] == patterns.Other {
 			continue
 		}
-		service := l.at.key.Service
-		text := miners[service].Text(ids[i])
-		l.at.seen[text] = true
-		key := spans.Key{Service: service, Operation: text}
+		text := miners[l.service].Text(ids[i])
+		if l.at != nil {
+			l.at.seen[text] = true
+		}
+		if l.request != nil {
+			l.request.logs(text, l.when, l.entry.Severity)
+		}
+		key := spans.Key{Service: l.service, Operation: text}
 		severity[key] = max(severity[key], l.entry.Severity)
 	}
 	return severity
 }
 
-// count adds up the visits by kind of work.
+// count adds up the visits, and the requests that were told by their lines.
 func (s *loggedSide) count(places []*place) {
 	for _, at := range places {
 		if len(at.seen) > 0 {
 			at.seen[anyLine] = true
 		}
-		at.countIn(s.kinds)
+		at.countIn(s.visits.kinds)
 		if !at.failed {
-			at.countIn(s.whole)
+			at.countIn(s.visits.whole)
 		}
-		for text := range at.seen {
-			if s.errors[text] == nil {
-				s.errors[text] = map[sources.TraceID]bool{}
-			}
-			s.errors[text][at.id] = true
+		s.visits.countErrors(at)
+	}
+	s.countRequests()
+}
+
+// countErrors notes whose patterns these are; of those that are no errors nobody asks.
+func (k *loggedKinds) countErrors(at *place) {
+	for text := range at.seen {
+		if k.errors[text] == nil {
+			k.errors[text] = map[sources.TraceID]bool{}
 		}
+		k.errors[text][at.id] = true
 	}
 }
 
@@ -316,9 +362,38 @@ func (at *place) countIn(kinds map[spans.Key]*logged) {
 }
 
 // compareLogged compares the sides pattern by pattern for each kind of work that both have:
-// errors in all visits, and what else is logged in those that do not fail, since one that
-// fails logs less, and its failure is counted.
+// by visits, and services of which too few visits are known by the requests that their
+// lines tell.
 func compareLogged(baseline, window *loggedSide, severity map[spans.Key]patterns.Severity) []lineShift {
+	byRequest := baseline.untraced(window)
+	all := slices.DeleteFunc(baseline.visits.compare(&window.visits, severity), func(s lineShift) bool {
+		return byRequest[s.key.Service] && s.pattern != anyLine
+	})
+	for _, s := range baseline.requests.compare(&window.requests, severity) {
+		if byRequest[s.key.Service] {
+			s.untraced = true
+			all = append(all, s)
+		}
+	}
+	of := map[string]int{}
+	for i := range all {
+		of[all[i].key.Service]++
+	}
+	for i := range all {
+		all[i].p = min(1, all[i].p*float64(of[all[i].key.Service]))
+	}
+	slices.SortFunc(all, func(a, b lineShift) int {
+		return cmp.Or(
+			cmp.Compare(a.p, b.p), cmp.Compare(math.Abs(b.window-b.baseline), math.Abs(a.window-a.baseline)),
+			cmp.Compare(a.key.Service, b.key.Service), cmp.Compare(a.key.Operation, b.key.Operation), cmp.Compare(a.pattern, b.pattern),
+		)
+	})
+	return all
+}
+
+// compare compares errors in all visits, and what else is logged in those that do not fail,
+// since one that fails logs less, and its failure is counted.
+func (k *loggedKinds) compare(window *loggedKinds, severity map[spans.Key]patterns.Severity) []lineShift {
 	isError := func(service, text string) bool {
 		return severity[spans.Key{Service: service, Operation: text}] >= patterns.Error
 	}
@@ -342,7 +417,7 @@ func compareLogged(baseline, window *loggedSide, severity map[spans.Key]patterns
 				shift := shiftOf(key, text, was, now)
 				shift.severity = severity[spans.Key{Service: key.Service, Operation: text}]
 				if errors {
-					shift.known = rateRatio(len(baseline.errors[text]), baseline.traces, len(window.errors[text]), window.traces)
+					shift.known = rateRatio(len(k.errors[text]), k.traces, len(window.errors[text]), window.traces)
 				}
 				mine = append(mine, shift)
 			}
@@ -350,21 +425,8 @@ func compareLogged(baseline, window *loggedSide, severity map[spans.Key]patterns
 			all = append(all, mine...)
 		}
 	}
-	compare(baseline.kinds, window.kinds, true)
-	compare(baseline.whole, window.whole, false)
-	of := map[string]int{}
-	for i := range all {
-		of[all[i].key.Service]++
-	}
-	for i := range all {
-		all[i].p = min(1, all[i].p*float64(of[all[i].key.Service]))
-	}
-	slices.SortFunc(all, func(a, b lineShift) int {
-		return cmp.Or(
-			cmp.Compare(a.p, b.p), cmp.Compare(math.Abs(b.window-b.baseline), math.Abs(a.window-a.baseline)),
-			cmp.Compare(a.key.Service, b.key.Service), cmp.Compare(a.key.Operation, b.key.Operation), cmp.Compare(a.pattern, b.pattern),
-		)
-	})
+	compare(k.kinds, window.kinds, true)
+	compare(k.whole, window.whole, false)
 	return all
 }
 
@@ -414,10 +476,14 @@ func (w *walk) lineClue(s *lineShift, said map[string]int) {
 	if s.pattern == anyLine {
 		what = "anything at all"
 	}
-	text := fmt.Sprintf("%s of requests to %s %s log %s, and %s did (%d requests against %d)",
-		Quantity(s.window, "ratio"), s.key.Service, s.key.Operation, what, Quantity(s.baseline, "ratio"), s.windowVisits, s.baselineVisits)
+	of, operation := s.key.Service+" "+s.key.Operation, s.key.Operation
+	if s.untraced {
+		of, operation = s.requestsSaid(), ""
+	}
+	text := fmt.Sprintf("%s of requests to %s log %s, and %s did (%d requests against %d)",
+		Quantity(s.window, "ratio"), of, what, Quantity(s.baseline, "ratio"), s.windowVisits, s.baselineVisits)
 	w.keep(clue{
-		kind: kind, service: s.key.Service, operation: s.key.Operation, strength: change * sureness(s.p) * (1 - s.known),
+		kind: kind, service: s.key.Service, operation: operation, strength: change * sureness(s.p) * (1 - s.known),
 		finding: w.found.AddFinding(text, w.lineEvidence(s, kind)...), traces: s.traces,
 	})
 }
@@ -436,6 +502,9 @@ func (w *walk) lineEvidence(s *lineShift, kind clueKind) []Evidence {
 	}
 	if kind == byLostLines {
 		slices.Reverse(evidence)
+	}
+	if s.untraced {
+		return evidence
 	}
 	return slices.Concat(evidence, w.sampleEvidence(0), w.sampleEvidence(1))
 }

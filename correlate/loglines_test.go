@@ -31,10 +31,7 @@ func logging(side string, n int, lines ...string) (trees []*spans.Tree, answer s
 }
 
 func sideOf(trees []*spans.Tree) *loggedSide {
-	return &loggedSide{
-		kinds: map[spans.Key]*logged{}, whole: map[spans.Key]*logged{}, errors: map[string]map[sources.TraceID]bool{},
-		traces: len(trees), over: sources.Window{From: noon.Add(-time.Minute), To: noon.Add(time.Hour)},
-	}
+	return &loggedSide{visits: newLoggedKinds(len(trees)), over: sources.Window{From: noon.Add(-time.Minute), To: noon.Add(time.Hour)}}
 }
 
 func lineShifts(before, after []string) []lineShift {

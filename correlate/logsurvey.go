@@ -77,7 +77,9 @@ func (w *walk) compareErrors(ctx context.Context) (*grownErrors, error) {
 	if level == "" {
 		level = "detected_level" // Loki's own, in structured metadata
 	}
-	errors := fmt.Sprintf(" | %s=~%s", level, sources.Quote("(?i)"+strings.Join(patterns.NamesFrom(patterns.Error), "|")))
+	// Loki says that it anchors such an expression, and takes f|fatal for a part of "info" all
+	// the same (3.7): names with one beginning are searched for anywhere, unless it is written out.
+	errors := fmt.Sprintf(" | %s=~%s", level, sources.Quote("(?i)^(?:"+strings.Join(patterns.NamesFrom(patterns.Error), "|")+")$"))
 	query := func(window sources.Window) string {
 		over := int64(max(1, window.Duration().Seconds()))
 		return fmt.Sprintf("sum by (%s) (count_over_time(%s%s[%ds])) / %d", label, selector, errors, over, over)

@@ -228,7 +228,8 @@ func (w *walk) rankSuspects() {
 	if w.found.Verdict == Healthy {
 		return
 	}
-	all := append(w.anomalyClues(), w.clues...)
+	w.clues = w.podsAsServices(w.clues)
+	all := append(w.podsAsServices(w.anomalyClues()), w.clues...)
 	ranked := w.ranking(all)
 	if changed := w.changeClues(ranked); len(changed) > 0 {
 		ranked = w.ranking(append(all, changed...))

@@ -191,7 +191,7 @@ func (w *walk) preview(primary *measured) {
 	ahead := &walk{
 		set: w.set, question: w.question, observe: w.observe, found: &so, measured: w.measured, targets: w.targets, aside: w.aside, over: w.over,
 		trees: w.trees, tree: w.tree, blamed: w.blamed, shares: w.shares, failure: w.failure, lastSearch: w.lastSearch,
-		sampled: w.sampled, clues: w.clues, gapParts: w.gapParts, crowd: w.crowd, lineSides: w.lineSides,
+		sampled: w.sampled, clues: w.clues, gapParts: w.gapParts, crowd: w.crowd, lineSides: w.lineSides, traced: w.traced,
 	}
 	ahead.conclude(primary)
 	w.observe(Step{Name: StepPreview, Done: true, SoFar: &so})

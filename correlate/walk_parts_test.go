@@ -302,3 +302,28 @@ func TestNamedServices(t *testing.T) {
 		t.Errorf("%s, missing %+v", c.Verdict, c.Missing)
 	}
 }
+
+// Logs alone tell what requests log no more, and in whose name.
+func TestLogsAloneTellWhatRequestsLogNoMore(t *testing.T) {
+	s := newShop(t, question)
+	for i := range 60 {
+		fields := sources.Labels{"trace_id": string(traceID(i)), "level": "info"}
+		at := question.Baseline.From.Add(time.Duration(i%30) * 20 * time.Second)
+		if i >= 30 {
+			at = question.Window.From.Add(time.Duration(i%30) * 20 * time.Second)
+		}
+		s.logs.stored = append(s.logs.stored, record("checkout", at, "order begun", fields), record("payment", at, "charging a card", fields))
+		if i < 30 {
+			s.logs.stored = append(s.logs.stored, record("payment", at.Add(time.Second), "charged", fields))
+		}
+	}
+	c := s.triageOf(sources.Set{Logs: s.logs, Ledger: s.ledger}, question)
+	if c.Verdict != correlate.Anomalous || len(c.Suspects) != 1 || c.Suspects[0].Service != "payment" {
+		t.Fatalf("%s, suspects %+v", c.Verdict, c.Suspects)
+	}
+	want := `0 % of requests to payment that begin with "charging a card" log "charged", and 100 % did (`
+	f := c.Finding(c.Suspects[0].Findings[0])
+	if !strings.HasPrefix(f.Statement, want) || len(f.Evidence) != 2 || f.Evidence[0].Backend != sources.Loki {
+		t.Errorf("%s, by %+v", f.Statement, f.Evidence)
+	}
+}

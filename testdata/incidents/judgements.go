@@ -57,5 +57,7 @@ var judgements = []judgement{
 	// How much is compared.
 	{pkg: "correlate", name: "sampleSize"},
 	{pkg: "correlate", name: "linesOfSide"},
+	{pkg: "correlate", name: "traced", share: true},
+	{pkg: "correlate", name: "begunBy", share: true},
 	{pkg: "correlate", name: "cohortSize"},
 }

@@ -3,10 +3,13 @@ package main
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"slices"
 	"time"
 
@@ -19,7 +22,8 @@ import (
 
 // load writes every recording below a folder into the backends, and reads it back. What
 // they hold already is not written again.
-func load(ctx context.Context, folder string, targets loader.Targets, remote bool, out io.Writer) error {
+// Of the traces it takes a share, from 0 to 1.
+func load(ctx context.Context, folder string, targets loader.Targets, remote bool, share float64, out io.Writer) error {
 	l := recordingLoader{targets: targets, remote: remote}
 	// Whatever is wrong with the addresses is said before anything is read.
 	check, err := l.open(0)
@@ -33,6 +37,7 @@ func load(ctx context.Context, folder string, targets loader.Targets, remote boo
 	}
 	begin := time.Now()
 	for _, r := range recordings {
+		r.keepTraces(share)
 		done, err := l.load(ctx, r)
 		if err != nil {
 			return fmt.Errorf("%s: %w", r.name, err)
@@ -41,6 +46,16 @@ func load(ctx context.Context, folder string, targets loader.Targets, remote boo
 	}
 	fmt.Fprintf(out, "%d recordings in %.0f s\n", len(recordings), time.Since(begin).Seconds())
 	return nil
+}
+
+// keepTraces drops traces until about a share is left, as a sampler at the head of requests
+// does: which ones depends on their IDs alone, and a smaller share is part of a larger one.
+func (r *recording) keepTraces(share float64) {
+	maps.DeleteFunc(r.traces, func(id sources.TraceID, _ []sources.Span) bool {
+		sum := sha256.Sum256([]byte(id)) // not all IDs are random
+		return float64(binary.BigEndian.Uint64(sum[:])) >= share*math.MaxUint64
+	})
+	maps.DeleteFunc(r.spans, func(key spanKey, _ bool) bool { return r.traces[key.trace] == nil })
 }
 
 // recordingLoader puts recordings into backends.

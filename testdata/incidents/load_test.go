@@ -56,6 +56,35 @@ func TestFillIsInOrderOfTime(t *testing.T) {
 	}
 }
 
+func TestKeepTraces(t *testing.T) {
+	with := func(share float64) *recording {
+		r := newRecording("r")
+		for i := range 1000 {
+			if err := r.addSpan(sources.Span{TraceID: sources.TraceID(fmt.Sprintf("%032x", i+1)), ID: "1"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r.keepTraces(share)
+		return r
+	}
+	all, half, tenth, none := with(1), with(0.5), with(0.1), with(0)
+	if len(all.traces) != 1000 || len(none.traces) != 0 {
+		t.Errorf("%d of all and %d of none", len(all.traces), len(none.traces))
+	}
+	// Five standard deviations of a binomial count.
+	if n := len(half.traces); n < 420 || n > 580 {
+		t.Errorf("%d of 1000 are no half", n)
+	}
+	if n := len(tenth.traces); n < 52 || n > 148 || tenth.size().spans != n {
+		t.Errorf("%d of 1000 are no tenth, with %d spans", n, tenth.size().spans)
+	}
+	for id := range tenth.traces {
+		if half.traces[id] == nil {
+			t.Errorf("%s is of the tenth and not of the half", id)
+		}
+	}
+}
+
 func TestWithoutHeld(t *testing.T) {
 	traces := map[sources.TraceID][]sources.Span{
 		"whole": {{ID: "1"}, {ID: "2"}}, "part": {{ID: "3"}, {ID: "4"}}, "gone": {{ID: "5"}},
@@ -97,7 +126,7 @@ func TestLoadStaysHere(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var out bytes.Buffer
-			if err := load(context.Background(), t.TempDir(), test.targets, false, &out); !errors.Is(err, test.want) {
+			if err := load(context.Background(), t.TempDir(), test.targets, false, 1, &out); !errors.Is(err, test.want) {
 				t.Errorf("error %v, want %v", err, test.want)
 			}
 		})

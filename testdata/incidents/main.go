@@ -1,7 +1,7 @@
 // Command incidents measures `obs triage` on recorded incidents: real metrics, records and
 // traces of minutes in which something broke, with the name of what it was.
 //
-//	incidents load --prometheus-url URL --loki-url URL --jaeger-url URL --otlp-url URL DIR
+//	incidents load [--keep-traces SHARE] --prometheus-url URL --loki-url URL --jaeger-url URL --otlp-url URL DIR
 //	incidents score [--obs FILE] [--without metrics|traces|logs]... [--leave-one-out] DIR
 //	incidents sensitivity [--only NAME]... [--demo] DIR
 //
@@ -81,11 +81,15 @@ func runLoad(ctx context.Context, args []string, out, log io.Writer) error {
 	flags.StringVar(&targets.JaegerURL, "jaeger-url", "", "Jaeger's query service, to read back")
 	flags.StringVar(&targets.OTLPURL, "otlp-url", "", "Jaeger's OTLP/HTTP receiver")
 	remote := flags.Bool("yes", false, "write to other machines too, not only to this one")
+	share := flags.Float64("keep-traces", 1, "take a share of the traces, from 0 to 1, and drop the others as a sampler does")
 	folder, err := parse(flags, args)
 	if err != nil {
 		return err
 	}
-	return load(ctx, folder, targets, *remote, out)
+	if !(*share >= 0 && *share <= 1) {
+		return fmt.Errorf("%w load: --keep-traces is a share from 0 to 1", errUsage)
+	}
+	return load(ctx, folder, targets, *remote, *share, out)
 }
 
 func runScore(ctx context.Context, args []string, out, log io.Writer) error {
