@@ -161,20 +161,38 @@ func firstWays(streams []sources.Labels, s search, habits *Habits) (ways []way, 
 	for _, selector := range covering(streams) {
 		ways = append(ways, way{query: fieldQuery(selector, s)})
 	}
-	for _, selector := range covering(read) {
+	ways = append(ways, labelWays(streams, s)...)
+	for _, selector := range coveringOnly(read) {
+		ways = append(ways, way{query: lineQuery(selector, s), byLine: true})
+	}
+	return ways, false
+}
+
+// waysIn asks for all records of a search in these streams, and in few others.
+func waysIn(streams []sources.Labels, s search) []way {
+	var ways []way
+	for _, selector := range coveringOnly(streams) {
+		ways = append(ways, way{query: fieldQuery(selector, s)}, way{query: lineQuery(selector, s), byLine: true})
+	}
+	return append(ways, labelWays(streams, s)...)
+}
+
+// coveringOnly is as covering, with the names of these streams where they are few.
+func coveringOnly(streams []sources.Labels) []sources.Selector {
+	all := covering(streams)
+	for i, selector := range all {
 		// The first matcher is of the label that the selector is about.
 		label := selector[0].Name
 		var names []string
-		for _, stream := range read {
+		for _, stream := range streams {
 			if name := stream[label]; name != "" && !slices.Contains(names, name) {
 				names = append(names, name)
 			}
 		}
 		if slices.Sort(names); len(names) <= mostNames {
-			selector = slices.Clone(selector)
-			selector[0] = sources.AnyOf(label, names...)
+			all[i] = slices.Clone(selector)
+			all[i][0] = sources.AnyOf(label, names...)
 		}
-		ways = append(ways, way{query: lineQuery(selector, s), byLine: true})
 	}
-	return ways, false
+	return all
 }
