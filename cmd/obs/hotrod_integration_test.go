@@ -300,7 +300,7 @@ func lokiRecords(t *testing.T, id sources.TraceID) int {
 }
 
 // jaegerTraces is the span IDs by trace, as Jaeger's first API prints them.
-func jaegerTraces(t *testing.T, limit int) map[sources.TraceID][]string {
+func jaegerTraces(t testing.TB, limit int) map[sources.TraceID][]string {
 	t.Helper()
 	var answer struct {
 		Data []struct {
