@@ -47,10 +47,14 @@ type finder struct {
 	observe Observer
 	found   *Case
 
-	asked    map[sources.TraceID]bool // of Jaeger
-	gone     map[sources.TraceID]bool // Jaeger answered that it does not have it
-	searched map[string]bool          // request IDs that were looked for
-	remarked map[sources.TraceID]bool // what is to be kept in mind of them was said
+	asked         map[sources.TraceID]bool // of Jaeger
+	gone          map[sources.TraceID]bool // Jaeger answered that it does not have it
+	searched      map[string]bool          // request IDs that were looked for in records
+	searchedSpans map[string]bool          // and in the attributes of all services
+	guessed       []sources.TraceID        // that records of the request seem to name
+	guesses       int                      // records that were read for them
+	silent        []silence
+	remarked      map[sources.TraceID]bool // what is to be kept in mind of them was said
 }
 
 // Find brings one request: its traces with all their spans, and every log record that
@@ -66,7 +70,8 @@ func Find(ctx context.Context, set sources.Set, lookup Lookup, observe Observer)
 	}
 	f := &finder{
 		set: set, lookup: lookup, observe: observe, found: NewCase(lookup.Window),
-		asked: map[sources.TraceID]bool{}, gone: map[sources.TraceID]bool{}, searched: map[string]bool{}, remarked: map[sources.TraceID]bool{},
+		asked: map[sources.TraceID]bool{}, gone: map[sources.TraceID]bool{}, searched: map[string]bool{}, searchedSpans: map[string]bool{},
+		remarked: map[sources.TraceID]bool{},
 	}
 	f.found.Asked, f.found.TakenFor = lookup.Text, lookup.ID.Reading
 	if set.Traces == nil {
@@ -92,12 +97,14 @@ func (f *finder) find(ctx context.Context) {
 	if f.found.Trace == nil {
 		f.byRecords(ctx, traces, requests)
 	}
-	if f.found.Trace == nil && len(f.tracesOfRecords()) == 0 {
+	known := slices.ContainsFunc(f.found.Records, func(r Record) bool { return slices.Contains(traces, r.TraceID) })
+	if f.found.Trace == nil && len(f.tracesOfRecords()) == 0 && !known {
 		for _, id := range requests {
 			f.byTraceIDs(ctx, f.byAttribute(ctx, id), tie{from: "request", join: ByRequestID, id: id})
 		}
 	}
 	if f.lookup.RecordsOnly {
+		f.hear(ctx)
 		return
 	}
 	f.explore(ctx)
@@ -116,6 +123,7 @@ func (f *finder) explore(ctx context.Context) {
 	f.found.Story = Tell(f.found.Trace, f.found.Records)
 	f.preview()
 	f.follow(ctx)
+	f.hear(ctx)
 	f.near(ctx)
 	f.remark()
 	f.count(ctx)
@@ -175,7 +183,14 @@ func (f *finder) byRecords(ctx context.Context, traces []sources.TraceID, reques
 		return
 	}
 	searches := f.searches()
-	for i, found := range f.lookBack(ctx, searches) {
+	answers := f.lookBack(ctx, searches)
+	for i, found := range answers {
+		// What its own records call a trace ID is no request ID in lines that quote it.
+		for j, s := range searches[:i] {
+			if id, ok := ident.ParseTrace(searches[i].request); ok && s.trace == id && len(answers[j].records) > 0 {
+				found.records = slices.DeleteFunc(slices.Clone(found.records), s.foreign)
+			}
+		}
 		f.keepRecords(found, nil, searches[i])
 	}
 	for _, id := range traces {
@@ -188,6 +203,37 @@ func (f *finder) byRecords(ctx context.Context, traces []sources.TraceID, reques
 		by.id = requests[0]
 	}
 	f.byTraceIDs(ctx, f.tracesOfRecords(), by)
+	f.byGuess(ctx, by)
+}
+
+// byGuess brings traces that records of the request seem to name, as far as Jaeger has them.
+func (f *finder) byGuess(ctx context.Context, by tie) {
+	ids := slices.DeleteFunc(slices.Clone(f.guessed), func(id sources.TraceID) bool { return f.asked[id] })
+	ids = ids[:min(len(ids), max(0, maxTraces-f.kept()))]
+	for i, answer := range f.fetch(ctx, ids) {
+		if answer.trace != nil {
+			f.keepTrace(answer.trace, by)
+			f.recordsOf(ctx, ids[i], answer.trace)
+		}
+	}
+}
+
+// maxGuesses bounds how many records are read for a trace ID that has no name.
+const maxGuesses = 100
+
+// guess notes a trace ID that a record of a request has without a name, as [4bf9…].
+func (f *finder) guess(line, request string) {
+	if f.guesses == maxGuesses || len(f.guessed) == maxTraces {
+		return
+	}
+	f.guesses++
+	found, err := ident.Read(line)
+	if err != nil || found.Trace == "" || slices.Contains(f.guessed, found.Trace) {
+		return
+	}
+	if itself, ok := ident.ParseTrace(request); !ok || itself != found.Trace {
+		f.guessed = append(f.guessed, found.Trace)
+	}
 }
 
 // tracesOfRecords are the traces that records name, in the order of time, without those
@@ -281,8 +327,8 @@ func (f *finder) follow(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		f.searched[carried.id] = true
-		if f.set.Logs != nil {
+		if f.set.Logs != nil && !f.searched[carried.id] {
+			f.searched[carried.id] = true
 			// Its records stand near those of the trace; what was tried again or put off is
 			// found by the spans that carry it.
 			s := requestSearch(carried.id)
@@ -293,7 +339,7 @@ func (f *finder) follow(ctx context.Context) {
 		}
 		by := tie{from: "request", join: ByRequestID, id: carried.id}
 		ids := f.tracesOfRecords()
-		if len(carried.services) > 0 && f.set.Traces != nil {
+		if len(carried.services) > 0 && f.set.Traces != nil && !f.searchedSpans[carried.id] {
 			attribute := sources.Attributes{{Key: carried.key, Value: carried.value}}
 			window := f.found.Window.Pad(retriedWithin)
 			if more, err := f.searchAttribute(ctx, carried.services, attribute, window); err == nil {
@@ -346,7 +392,7 @@ type carriedID struct {
 	services   []string // whose spans carry it so, in order of name; none where records alone do
 }
 
-// carried are the request IDs of the first trace, which were not looked for: those of most
+// carried are the request IDs of the first trace, which were not looked for so: those of most
 // spans first, then those of its records alone.
 func (f *finder) carried() []carriedID {
 	type place struct{ id, key, value string }
@@ -386,7 +432,8 @@ func (f *finder) carried() []carriedID {
 	var all []carriedID
 	known := map[string]bool{}
 	for _, p := range order {
-		if known[p.id] || f.searched[p.id] || len(p.id) < leastID || len(all) == maxFollowed {
+		searched := f.searched[p.id] && (p.key == "" || f.searchedSpans[p.id])
+		if known[p.id] || searched || len(p.id) < leastID || len(all) == maxFollowed {
 			continue
 		}
 		known[p.id] = true

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -53,9 +54,79 @@ func (f *finder) recordsOf(ctx context.Context, id sources.TraceID, trace *Trace
 				})
 			}
 			f.keepRecords(found, trace, s)
+			if i == 0 {
+				f.listen(found, trace)
+			}
 			return
 		}
 	}
+}
+
+// silence is the services of a trace of which no record at its time carries its ID.
+type silence struct {
+	trace    *Trace
+	services []string
+}
+
+// listen notes which services of a trace are silent, where others of it are not.
+func (f *finder) listen(found foundRecords, trace *Trace) {
+	services := slices.DeleteFunc(trace.services(), func(service string) bool {
+		return slices.ContainsFunc(found.records, func(r sources.Record) bool {
+			name, _ := r.Stream.First(logServiceLabels...)
+			return sameService(name, service)
+		})
+	})
+	if len(services) > 0 {
+		f.silent = append(f.silent, silence{trace, services})
+	}
+}
+
+// hear looks for records of silent services farther from their trace's time: one machine's
+// clock may be off by minutes while those of the others are not. It reads the streams of
+// these services alone.
+func (f *finder) hear(ctx context.Context) {
+	const far = 10 * time.Minute
+	for _, silent := range f.silent {
+		if ctx.Err() != nil {
+			return
+		}
+		window := silent.trace.Window().Pad(far)
+		step := f.begin("records", "looking for records by another clock")
+		streams, err := f.set.Logs.Streams(ctx, "", window)
+		streams = slices.DeleteFunc(slices.Clone(streams), func(stream sources.Labels) bool {
+			name, _ := stream.First(logServiceLabels...)
+			return !slices.ContainsFunc(silent.services, func(service string) bool { return sameService(name, service) })
+		})
+		s := traceSearch(silent.trace.ID)
+		var found foundRecords
+		if err == nil && len(streams) > 0 {
+			found, err = askRecords(ctx, f.set.Logs, s, waysIn(streams, s), window, lookupRecords, streams)
+		}
+		if err != nil {
+			f.logsFailed(step, err)
+			return
+		}
+		step.ended(counted(len(found.records), "record"))
+		if len(found.records) > 0 {
+			f.keepRecords(found, silent.trace, s)
+			f.found.missing(Missing{
+				Backend: sources.Loki, Kind: MissingNoData,
+				Reason: fmt.Sprintf("%s of trace %s: only records that stand up to %s away carry its ID", strings.Join(servicesOf(found.records), ", "), silent.trace.ID, Seconds(far.Seconds())),
+				Hint:   "its clock may differ from that of what makes spans",
+			})
+		}
+	}
+	f.silent = nil
+}
+
+// servicesOf are the services of records, in order of name.
+func servicesOf(records []sources.Record) []string {
+	all := map[string]bool{}
+	for _, r := range records {
+		name, _ := r.Stream.First(logServiceLabels...)
+		all[name] = true
+	}
+	return slices.Sorted(maps.Keys(all))
 }
 
 // search asks for all records of a search in a window. It reports whether Loki answered.
@@ -178,14 +249,18 @@ func (f *finder) keepRecords(found foundRecords, trace *Trace, s search) {
 		known[caseRecordKey(&r)] = true
 	}
 	var fresh []sources.Record
-	for i, kept := range fromRecords(found.records, trace) {
+	if len(found.quotes) > 0 {
+		f.found.missing(left(found.quotes, s))
+	}
+	for i, kept := range fromRecords(found.records, trace, s.trace) {
 		switch {
 		case s.request != "":
 			kept.Join = ByRequestID
+			if kept.TraceID == "" {
+				f.guess(kept.Line, s.request)
+			}
 		case s.span != "":
 			kept.Join, kept.SpanID = BySpanID, s.span
-		case kept.TraceID == "":
-			kept.TraceID = s.trace
 		}
 		if !known[caseRecordKey(&kept)] {
 			f.found.Records = append(f.found.Records, kept)
@@ -225,7 +300,7 @@ func (f *finder) keepPlaces(found foundRecords, trace *Trace, s search) {
 	places := placesOf(found.records, s)
 	f.lookup.Habits.learn(places, f.lookup.Now)
 	if trace == nil {
-		f.found.Places = mergePlaces(f.found.Places, places)
+		f.addPlaces(places)
 		return
 	}
 	for _, service := range trace.services() {
@@ -234,7 +309,15 @@ func (f *finder) keepPlaces(found foundRecords, trace *Trace, s search) {
 			places = append(places, Place{Service: service, Kind: Nowhere})
 		}
 	}
-	f.found.Places = mergePlaces(f.found.Places, places)
+	f.addPlaces(places)
+}
+
+// addPlaces adds to the places, of which those are gone where records were found later.
+func (f *finder) addPlaces(places []Place) {
+	all := mergePlaces(f.found.Places, places)
+	f.found.Places = slices.DeleteFunc(all, func(p Place) bool {
+		return p.Kind == Nowhere && slices.ContainsFunc(all, func(q Place) bool { return q.Kind != Nowhere && sameService(q.Service, p.Service) })
+	})
 }
 
 // services are those of the trace's spans, in order of name.

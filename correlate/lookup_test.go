@@ -438,3 +438,59 @@ func TestFindLeavesNoDuplicates(t *testing.T) {
 		t.Errorf("streams are asked for by %v, want each once by one of %v", selectors, want)
 	}
 }
+
+// A record that names another trace as its own is not of the one that it quotes, and leads
+// nowhere from it; how many there are is said.
+func TestFindLeavesOutRecordsThatQuoteTheID(t *testing.T) {
+	s := slowBank(t)
+	id, other := traceID(40), traceID(50)
+	at := minuteOf(40)
+	s.logs.stored = append(s.logs.stored,
+		record("cart", at, "instead of "+string(id), sources.Labels{"trace_id": string(other)}),
+		record("cart", at, fmt.Sprintf(`{"msg":"not %s","trace":{"id":%q}}`, id, other), nil),
+		record("cart", at, "ours: "+string(id), sources.Labels{"trace_id": "-"}),
+	)
+	c := s.find(lookupOf(t, string(id)))
+	if got := tracesOf(c); len(got) != 1 || len(c.Records) != 3 {
+		t.Errorf("traces %v, records %+v", got, c.Records)
+	}
+	m := missing(c, sources.Loki, correlate.MissingNoData)
+	if m == nil || !strings.Contains(m.Reason, "2 records of other requests mention") || !strings.Contains(m.Hint, string(other)) || c.Partial() {
+		t.Errorf("missing %+v", c.Missing)
+	}
+}
+
+// A label that only this request's streams have is found under any name and in any notation.
+func TestFindByALabelOfAnyName(t *testing.T) {
+	s := slowBank(t)
+	at := minuteOf(40)
+	s.logs.stored = []sources.Record{
+		{Time: at, Stream: sources.Labels{"service_name": "cart", "flow": strings.ToUpper(string(traceID(40)))}, Line: "a step"},
+		{Time: at, Stream: sources.Labels{"service_name": "cart", "flow": string(traceID(41))}, Line: "another's"},
+	}
+	c := s.find(lookupOf(t, string(traceID(40))))
+	if len(c.Records) != 1 || c.Records[0].Line != "a step" || len(c.Places) == 0 || c.Places[0] != (correlate.Place{Service: "cart", Kind: correlate.InLabel, Field: "flow", Records: 1}) {
+		t.Errorf("records %+v, places %+v", c.Records, c.Places)
+	}
+}
+
+// One machine's clock is off, while those of the others are not.
+func TestFindHearsServicesWithAnotherClock(t *testing.T) {
+	s := slowBank(t)
+	id := traceID(40)
+	s.logs.stored = []sources.Record{
+		record("checkout", minuteOf(40), "on time", sources.Labels{"trace_id": string(id)}),
+		record("payment", minuteOf(40), "noise", nil),
+		record("payment", minuteOf(46), "late", sources.Labels{"trace_id": string(id)}),
+	}
+	c := s.find(lookupOf(t, string(id)))
+	if len(c.Records) != 2 || c.Records[1].Line != "late" {
+		t.Fatalf("records %+v", c.Records)
+	}
+	if m := missing(c, sources.Loki, correlate.MissingNoData); m == nil || !strings.HasPrefix(m.Reason, "payment of trace") || !strings.Contains(m.Hint, "clock") {
+		t.Errorf("missing %+v", c.Missing)
+	}
+	if slices.ContainsFunc(c.Places, func(p correlate.Place) bool { return p.Service == "payment" && p.Kind == correlate.Nowhere }) {
+		t.Errorf("places %+v", c.Places)
+	}
+}

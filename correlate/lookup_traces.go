@@ -162,6 +162,7 @@ func (f *finder) byAttribute(ctx context.Context, id string) []sources.TraceID {
 	if f.set.Traces == nil || ctx.Err() != nil {
 		return nil
 	}
+	f.searchedSpans[id] = true
 	step := f.begin("attributes", "searching the span attributes for it")
 	services, err := f.set.Traces.Services(ctx)
 	if err != nil {

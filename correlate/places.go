@@ -161,6 +161,7 @@ func inTurn(streams []sources.Labels, s search, habits *Habits) (first, rest []w
 	for _, selector := range covering(streams) {
 		first = append(first, way{query: fieldQuery(selector, s)})
 	}
+	first = append(first, labelWays(streams, s)...)
 	read := slices.DeleteFunc(slices.Clone(streams), habits.strict)
 	return append(first, linesOf(read, s)...), linesOf(strict, s)
 }
@@ -168,8 +169,27 @@ func inTurn(streams []sources.Labels, s search, habits *Habits) (first, rest []w
 // linesOf asks by the lines of these streams, and of as few others as may be.
 func linesOf(streams []sources.Labels, s search) []way {
 	var ways []way
-	for _, selector := range covering(streams) {
-		label := selector[0].Name // which the selector is about
+	for _, selector := range coveringOnly(streams) {
+		ways = append(ways, way{query: lineQuery(selector, s), byLine: true})
+	}
+	return ways
+}
+
+// waysIn asks for all records of a search in these streams, and in few others.
+func waysIn(streams []sources.Labels, s search) []way {
+	var ways []way
+	for _, selector := range coveringOnly(streams) {
+		ways = append(ways, way{query: fieldQuery(selector, s)}, way{query: lineQuery(selector, s), byLine: true})
+	}
+	return append(ways, labelWays(streams, s)...)
+}
+
+// coveringOnly is as covering, with the names of these streams where they are few.
+func coveringOnly(streams []sources.Labels) []sources.Selector {
+	all := covering(streams)
+	for i, selector := range all {
+		// The first matcher is of the label that the selector is about.
+		label := selector[0].Name
 		var names []string
 		for _, stream := range streams {
 			if name := stream[label]; name != "" && !slices.Contains(names, name) {
@@ -177,10 +197,9 @@ func linesOf(streams []sources.Labels, s search) []way {
 			}
 		}
 		if slices.Sort(names); len(names) <= mostNames {
-			selector = slices.Clone(selector)
-			selector[0] = sources.AnyOf(label, names...)
+			all[i] = slices.Clone(selector)
+			all[i][0] = sources.AnyOf(label, names...)
 		}
-		ways = append(ways, way{query: lineQuery(selector, s), byLine: true})
 	}
-	return ways
+	return all
 }

@@ -41,6 +41,9 @@ func (w *walk) toRecords(ctx context.Context, primary *measured) {
 		step.failed("Loki gave no answer")
 		return
 	}
+	if len(found.quotes) > 0 {
+		w.found.missing(left(found.quotes, traceSearch(trace.ID)))
+	}
 	if len(found.records) == 0 {
 		w.found.missing(Missing{
 			Backend: sources.Loki, Kind: MissingNoData,
@@ -58,7 +61,7 @@ func (w *walk) toRecords(ctx context.Context, primary *measured) {
 		w.weakRecords(ctx, services, trace.Window(), "trace")
 		return
 	}
-	w.found.Records = append(w.found.Records, fromRecords(found.records, trace)...)
+	w.found.Records = append(w.found.Records, fromRecords(found.records, trace, trace.ID)...)
 	if found.truncated {
 		w.found.missing(truncatedRecords(len(found.records)))
 	}
@@ -80,9 +83,24 @@ func truncatedRecords(shown int) Missing {
 	}
 }
 
+// left says that records which mention an ID were left away.
+func left(quotes []sources.Record, s search) Missing {
+	id := string(s.trace)
+	m := Missing{Backend: sources.Loki, Kind: MissingNoData}
+	if other := describeRecord(quotes[0]).TraceID; other != "" {
+		m.Hint = "look at the other by its own ID: " + string(other)
+	}
+	if s.request != "" {
+		id = s.request
+	}
+	m.Reason = fmt.Sprintf("%s of other requests mention %s, and are not shown", counted(len(quotes), "record"), id)
+	return m
+}
+
 // fromRecords keeps records with what they say about themselves, and how each is joined
-// to the trace: by the ID of a span of it, or else by the trace's. The trace may be nil.
-func fromRecords(records []sources.Record, trace *Trace) []Record {
+// to the trace: by the ID of a span of it, or else by the trace's. The trace may be nil. The
+// ID is that by which they were found, in whatever notation; empty where it was no trace's.
+func fromRecords(records []sources.Record, trace *Trace, id sources.TraceID) []Record {
 	spans := map[sources.SpanID]bool{}
 	if trace != nil {
 		for i := range trace.Spans {
@@ -93,10 +111,10 @@ func fromRecords(records []sources.Record, trace *Trace) []Record {
 	for i, r := range records {
 		all[i] = describeRecord(r)
 		all[i].Join = ByTraceID
-		if trace != nil && all[i].TraceID == "" {
-			all[i].TraceID = trace.ID // a record that only mentions the trace keeps its own
+		if id != "" {
+			all[i].TraceID = id
 		}
-		if all[i].SpanID == "" && all[i].TraceID == traceID(trace) {
+		if all[i].SpanID == "" && trace != nil {
 			all[i].SpanID = mentioned(r.Line, spans)
 		}
 		if spans[all[i].SpanID] {
@@ -104,13 +122,6 @@ func fromRecords(records []sources.Record, trace *Trace) []Record {
 		}
 	}
 	return all
-}
-
-func traceID(t *Trace) sources.TraceID {
-	if t == nil {
-		return ""
-	}
-	return t.ID
 }
 
 // mentioned is the first of the spans whose ID stands in the line at full width, as some

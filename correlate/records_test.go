@@ -194,7 +194,11 @@ func TestFromRecord(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			test.record.Time = at
-			got := fromRecords([]sources.Record{test.record}, test.trace)[0]
+			var id sources.TraceID
+			if test.trace != nil {
+				id = test.trace.ID
+			}
+			got := fromRecords([]sources.Record{test.record}, test.trace, id)[0]
 			if got.Service != test.want.Service || got.Severity != test.want.Severity || got.TraceID != test.want.TraceID ||
 				got.SpanID != test.want.SpanID || got.Join != test.want.Join {
 				t.Errorf("got %+v, want %+v", got, test.want)
@@ -246,10 +250,10 @@ func TestRequestSearch(t *testing.T) {
 
 func TestTraceSearch(t *testing.T) {
 	for id, want := range map[sources.TraceID][]string{
-		"4bf92f3577b34da6a3ce929d0e0e4736": {"4bf92f3577b34da6a3ce929d0e0e4736"},
-		"0bf92f3577b34da6a3ce929d0e0e4736": {"0bf92f3577b34da6a3ce929d0e0e4736", "bf92f3577b34da6a3ce929d0e0e4736"},
-		"0000000000000000a3ce929d0e0e4736": {"0000000000000000a3ce929d0e0e4736", "a3ce929d0e0e4736"},
-		"00000000000000000000000000abc123": {"00000000000000000000000000abc123", "0000000000abc123", "abc123"},
+		"4bf92f3577b34da6a3ce929d0e0e4736": {"4bf92f3577b34da6a3ce929d0e0e4736", "4BF92F3577B34DA6A3CE929D0E0E4736", "4bf92f35-77b3-4da6-a3ce-929d0e0e4736"},
+		"0bf92f3577b34da6a3ce929d0e0e4736": {"0bf92f3577b34da6a3ce929d0e0e4736", "bf92f3577b34da6a3ce929d0e0e4736", "0BF92F3577B34DA6A3CE929D0E0E4736", "0bf92f35-77b3-4da6-a3ce-929d0e0e4736"},
+		"0000000000000000a3ce929d0e0e4736": {"0000000000000000a3ce929d0e0e4736", "a3ce929d0e0e4736", "0000000000000000A3CE929D0E0E4736", "00000000-0000-0000-a3ce-929d0e0e4736"},
+		"00000000000000000000000000abc123": {"00000000000000000000000000abc123", "0000000000abc123", "abc123", "00000000000000000000000000ABC123", "00000000-0000-0000-0000-000000abc123"},
 	} {
 		s := traceSearch(id)
 		var got []string

@@ -40,6 +40,10 @@ func traceSearch(id sources.TraceID) search {
 	if !slices.Contains(notations, short) {
 		notations = append(notations, short) // and any by some tools without its leading zeros
 	}
+	if upper := strings.ToUpper(string(id)); upper != string(id) {
+		notations = append(notations, upper)
+	}
+	notations = append(notations, ident.Dashed(id))
 	for _, name := range ident.TraceLabels {
 		for _, notation := range notations {
 			s.field = append(s.field, sources.Matcher{Name: name, Op: sources.Equal, Value: notation})
@@ -74,6 +78,37 @@ func spanSearch(id sources.SpanID) search {
 		s.field = append(s.field, sources.Matcher{Name: name, Op: sources.Equal, Value: string(id)})
 	}
 	return s
+}
+
+// foreign reports whether a record that was found is of another request, which the record
+// names as its own, and only quotes the ID.
+func (s search) foreign(r sources.Record) bool {
+	names := ident.TraceFields
+	if s.request != "" {
+		names = ident.OwnRequestFields
+	}
+	own := recordField(r, names)
+	switch {
+	case own == "" || s.span != "" || s.is(own):
+		return false
+	case s.request != "":
+		// Proxies and clients have IDs of their own for it, under any name.
+		kind, _ := carriedIn(r, s)
+		return kind == InLine
+	}
+	if _, ok := ident.ParseTrace(own); !ok {
+		return false
+	}
+	// Two tracers at once name it twice, each in its own notation.
+	for _, name := range names {
+		only := []string{name}
+		for _, value := range []string{r.Metadata[name], r.Stream[name], ident.InLine(r.Line, only)} {
+			if s.is(value) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // is reports whether a field's value is the ID.
@@ -114,6 +149,7 @@ type foundRecords struct {
 	evidence  []Evidence // the queries that brought records; all of them when none did
 	truncated bool
 	streams   []sources.Labels // those with records in the window
+	quotes    []sources.Record // that mention the ID and are of other requests
 }
 
 // way is one question for records: by their fields, or by their lines.
@@ -129,6 +165,26 @@ func everyWay(streams []sources.Labels, s search) []way {
 	var ways []way
 	for _, selector := range covering(streams) {
 		ways = append(ways, way{query: fieldQuery(selector, s)}, way{query: lineQuery(selector, s), byLine: true})
+	}
+	return append(ways, labelWays(streams, s)...)
+}
+
+// labelWays asks for streams that are of the request as a whole, by a label that no field
+// of the search names.
+func labelWays(streams []sources.Labels, s search) []way {
+	var queries []string
+	for _, stream := range streams {
+		for name, value := range stream {
+			equal := sources.Matcher{Name: name, Op: sources.Equal, Value: value}
+			if s.is(value) && !slices.Contains(s.field, equal) {
+				queries = append(queries, sources.LogQuery{Selector: sources.Selector{equal}}.String())
+			}
+		}
+	}
+	slices.Sort(queries)
+	var ways []way
+	for _, query := range slices.Compact(queries) {
+		ways = append(ways, way{query: query})
 	}
 	return ways
 }
@@ -165,6 +221,10 @@ func askRecords(ctx context.Context, logs sources.Logs, s search, ways []way, wi
 				continue
 			}
 			seen[key] = true
+			if s.foreign(r) {
+				found.quotes = append(found.quotes, r)
+				continue
+			}
 			fresh++
 			found.records = append(found.records, r)
 		}

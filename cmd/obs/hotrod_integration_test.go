@@ -8,6 +8,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
+	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"os"
@@ -298,7 +300,7 @@ func lokiRecords(t *testing.T, id sources.TraceID) int {
 }
 
 // jaegerTraces is the span IDs by trace, as Jaeger's first API prints them.
-func jaegerTraces(t *testing.T, limit int) map[sources.TraceID][]string {
+func jaegerTraces(t testing.TB, limit int) map[sources.TraceID][]string {
 	t.Helper()
 	var answer struct {
 		Data []struct {
@@ -324,17 +326,71 @@ func jaegerTraces(t *testing.T, limit int) map[sources.TraceID][]string {
 	return traces
 }
 
-func TestTraceShowsEverythingThatTheBackendsHold(t *testing.T) {
-	mustDrive(t)
-	traces := jaegerTraces(t, 60)
-	if len(traces) < 40 {
-		t.Fatalf("Jaeger gave %d traces, and 40 are wanted", len(traces))
+// hotrodRecords are the different records of every trace, from reading all that HotROD has
+// logged in the window and comparing here.
+func hotrodRecords(t *testing.T, w sources.Window) map[sources.TraceID]int {
+	t.Helper()
+	const page = 5000 // as many as Loki gives at once
+	type key struct{ labels, at, line string }
+	seen := map[key]bool{}
+	held := map[sources.TraceID]int{}
+	for from := w.From.UnixNano(); ; {
+		var answer struct {
+			Data struct {
+				Result []struct {
+					Stream map[string]string
+					Values [][2]string
+				}
+			}
+		}
+		params := url.Values{
+			"query": {`{job="hotrod"}`}, "limit": {strconv.Itoa(page)}, "direction": {"forward"},
+			"start": {strconv.FormatInt(from, 10)}, "end": {strconv.FormatInt(w.To.UnixNano(), 10)},
+		}
+		if err := get(address("LOKI_URL")+"/loki/api/v1/query_range?"+params.Encode(), &answer); err != nil {
+			t.Fatal(err)
+		}
+		count, last := 0, from
+		for _, stream := range answer.Data.Result {
+			for _, v := range stream.Values {
+				at, err := strconv.ParseInt(v[0], 10, 64)
+				if err != nil {
+					t.Fatal(err)
+				}
+				count, last = count+1, max(last, at)
+				k := key{stream.Stream["service_name"] + " " + stream.Stream["level"], v[0], v[1]}
+				id, ok := sources.ParseTraceID(stream.Stream["trace_id"])
+				if ok && !seen[k] {
+					seen[k] = true
+					held[id]++
+				}
+			}
+		}
+		if count < page {
+			return held
+		}
+		if last == from {
+			t.Fatalf("more than %d records of one moment", page)
+		}
+		from = last
 	}
+}
+
+func TestTraceShowsEverythingThatTheBackendsHold(t *testing.T) {
+	const drawn, seed = 200, 1
+	d := mustDrive(t)
+	traces := jaegerTraces(t, 1000)
+	if len(traces) < drawn {
+		t.Fatalf("Jaeger gave %d traces, and %d are wanted", len(traces), drawn)
+	}
+	ids := slices.Sorted(maps.Keys(traces))
+	rand.New(rand.NewPCG(seed, 0)).Shuffle(len(ids), func(i, j int) { ids[i], ids[j] = ids[j], ids[i] })
+	// Traces of the last hour, by the clock of one machine.
+	all := hotrodRecords(t, sources.Window{From: d.gentle.From.Add(-time.Hour), To: d.hard.To.Add(time.Minute)})
 	spans, records := 0, 0
-	i := 0
-	for id, want := range traces {
+	for i, id := range ids[:drawn] {
+		want := traces[id]
 		c, status := obsCase(t, "trace", spell(id, i))
-		i++
 		if status != exitOK || c.Trace == nil {
 			t.Errorf("obs trace %s: status %d, missing %+v", id, status, c.Missing)
 			continue
@@ -347,9 +403,19 @@ func TestTraceShowsEverythingThatTheBackendsHold(t *testing.T) {
 		if !slices.Equal(got, want) || c.Trace.SpanCount != len(want) {
 			t.Errorf("trace %s: %d spans, and Jaeger holds %d", id, len(got), len(want))
 		}
-		held := lokiRecords(t, id)
+		held := all[id]
 		if len(c.Records) != held {
 			t.Errorf("trace %s: %d records, and Loki holds %d", id, len(c.Records), held)
+		}
+		for _, r := range c.Records {
+			if r.TraceID != id || r.Metadata["trace_id"] != string(id) {
+				t.Errorf("trace %s: a record of another: %+v", id, r)
+			}
+		}
+		spans += len(want)
+		records += held
+		if i%5 != 0 {
+			continue // what is drawn as text is looked at in some
 		}
 		text, _, _ := obs("trace", string(id), "-o", "text")
 		if got := strings.Count(text, "│\n"); got != len(want) {
@@ -358,13 +424,11 @@ func TestTraceShowsEverythingThatTheBackendsHold(t *testing.T) {
 		if got := strings.Count(text, "  ← "); got != held {
 			t.Errorf("trace %s: the text has %d records of %d", id, got, held)
 		}
-		spans += len(want)
-		records += held
 	}
 	if records == 0 {
 		t.Error("Loki holds no record of any of these traces: nothing was compared")
 	}
-	t.Logf("%d traces, %d spans, %d records", len(traces), spans, records)
+	t.Logf("%d traces, %d spans, %d records", drawn, spans, records)
 }
 
 // spell writes the ID as tools do: as it is, in capitals, or without leading zeros.

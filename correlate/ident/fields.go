@@ -31,8 +31,11 @@ var (
 		"mdc.spanId", "mdc.span_id", "context.span_id", "attributes.span_id", "contextMap.spanId",
 		"logging.googleapis.com/spanId", "logging_googleapis_com_spanId", "X-B3-SpanId", "x-b3-spanid",
 	})
-	RequestFields  = []string{"request_id", "requestID", "requestId", "RequestID", "req_id", "reqId", "x_request_id", "correlation_id", "correlationId"}
-	SeverityFields = []string{"level", "severity", "severity_text", "lvl", "detected_level", "log_level"}
+	RequestFields = []string{"request_id", "requestID", "requestId", "RequestID", "req_id", "reqId", "x_request_id", "correlation_id", "correlationId"}
+	// OwnRequestFields are those under which a record names the one request that it is of;
+	// a correlation goes over several.
+	OwnRequestFields = RequestFields[:7]
+	SeverityFields   = []string{"level", "severity", "severity_text", "lvl", "detected_level", "log_level"}
 )
 
 // RequestAttributes are the span attributes that hold request IDs, most common first:
@@ -45,7 +48,7 @@ var RequestAttributes = []string{
 }
 
 // InLine finds the value of the first of the fields that a line carries: as a field of
-// a JSON object, or as name=value or name: value in text.
+// a JSON object or of an object in it, or as name=value or name: value in text.
 func InLine(line string, fields []string) string {
 	if strings.HasPrefix(strings.TrimSpace(line), "{") && gjson.Valid(line) {
 		for _, field := range fields {
@@ -58,12 +61,35 @@ func InLine(line string, fields []string) string {
 					return v.String()
 				}
 			}
+			if v := nested(line, field); v != "" {
+				return v
+			}
 		}
 		return ""
 	}
 	for _, field := range fields {
 		if v := textField(line, field); v != "" {
 			return v
+		}
+	}
+	return ""
+}
+
+// nested finds a field whose name has dots, or underscores that stand for them, in an
+// object of that name: {"trace":{"id":…}}, {"dd":{"trace_id":…}}.
+func nested(line, field string) string {
+	for at := range len(field) {
+		if field[at] != '_' && field[at] != '.' {
+			continue
+		}
+		outer, inner := field[:at], field[at+1:]
+		if outer == "" || !strings.Contains(line, `"`+outer+`"`) {
+			continue
+		}
+		if v := gjson.Get(line, gjson.Escape(outer)); v.IsObject() {
+			if v = v.Get(gjson.Escape(inner)); v.Exists() && v.Type != gjson.Null && !v.IsObject() && !v.IsArray() {
+				return v.String()
+			}
 		}
 	}
 	return ""

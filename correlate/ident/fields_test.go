@@ -11,7 +11,10 @@ func TestInLine(t *testing.T) {
 	tests := []struct{ line, want string }{
 		{`{"msg":"x","trace_id":"abc"}`, "abc"},
 		{`{"msg":"x","trace.id":"abc"}`, "abc"},
-		{`{"msg":"x","trace":{"id":"abc"}}`, ""},
+		{`{"msg":"x","trace":{"id":"abc"}}`, "abc"},
+		{`{"msg":"x","dd":{"trace_id":12345678901234567890}}`, "12345678901234567890"},
+		{`{"msg":"x","trace":{"id":{"of":"abc"}}}`, ""},
+		{`{"msg":"x","trace":["id"]}`, ""},
 		{`{"msg":"x","trace_id":null}`, ""},
 		{`{"msg":"no json" trace_id=abc`, "abc"},
 		{`level=info trace_id=abc msg="x"`, "abc"},

@@ -11,14 +11,15 @@ import (
 // of its notations: any case, leading zeros lost or not, dashed like a UUID, or the lower
 // half in decimal as Datadog's libraries write it.
 func TracePattern(id sources.TraceID) string {
-	pattern := "(?i)(" + id.Short() + "|" + dashed(id)
+	pattern := "(?i)(" + id.Short() + "|" + Dashed(id)
 	if decimal := Decimal(id); decimal != "" {
 		pattern += "|" + decimal
 	}
 	return pattern + ")"
 }
 
-func dashed(id sources.TraceID) string {
+// Dashed is the ID as UUIDs are written.
+func Dashed(id sources.TraceID) string {
 	full := string(id)
 	return strings.Join([]string{full[:8], full[8:12], full[12:16], full[16:20], full[20:]}, "-")
 }
@@ -44,7 +45,7 @@ func Decimal(id sources.TraceID) string {
 // of which it is a part.
 func Mentions(line string, id sources.TraceID) bool {
 	lower := strings.ToLower(line)
-	if strings.Contains(lower, dashed(id)) || hasNumber(lower, Decimal(id)) {
+	if strings.Contains(lower, Dashed(id)) || hasNumber(lower, Decimal(id)) {
 		return true
 	}
 	short := id.Short()

@@ -3,10 +3,12 @@
 //
 //	incidents load [--keep-traces SHARE] --prometheus-url URL --loki-url URL --jaeger-url URL --otlp-url URL DIR
 //	incidents score [--obs FILE] [--without metrics|traces|logs]... [--leave-one-out] DIR
+//	incidents trace [--seed N] [-n N] DIR
 //	incidents sensitivity [--only NAME]... [--demo] DIR
 //
 // README.md beside this file tells what DIR holds. load writes to the addresses that its
-// flags name; score runs obs, which reads from those that the environment names, and
+// flags name; score runs obs, which reads from those that the environment names, trace compares what
+// `obs trace` shows of recorded traces with the recordings, and
 // sensitivity runs builds of obs in which one number of triage is another.
 package main
 
@@ -33,6 +35,7 @@ const (
 
 const usage = `incidents load [flags] DIR          write the recordings in DIR into real backends, and read them back
 incidents score [flags] DIR         run obs triage on the faults of DIR, and count where it ranks the culprit
+incidents trace [flags] DIR         look recorded traces up, and compare spans and records with the recordings
 incidents sensitivity [flags] DIR   score builds of obs in which one number of triage is halved or doubled
 `
 
@@ -47,13 +50,15 @@ func main() {
 }
 
 func run(ctx context.Context, args []string, out, log io.Writer) int {
-	err := fmt.Errorf("%w: say load, score or sensitivity\n%s", errUsage, usage)
+	err := fmt.Errorf("%w: say load, score, trace or sensitivity\n%s", errUsage, usage)
 	if len(args) > 0 {
 		switch args[0] {
 		case "load":
 			err = runLoad(ctx, args[1:], out, log)
 		case "score":
 			err = runScore(ctx, args[1:], out, log)
+		case "trace":
+			err = runTrace(ctx, args[1:], out, log)
 		case "sensitivity":
 			err = runSensitivity(ctx, args[1:], out, log)
 		}
@@ -116,6 +121,22 @@ func runScore(ctx context.Context, args []string, out, log io.Writer) error {
 	}
 	s.progress = log
 	return s.report(ctx, faults, *each, out)
+}
+
+func runTrace(ctx context.Context, args []string, out, log io.Writer) error {
+	t := tracing{}
+	flags := flag.NewFlagSet("trace", flag.ContinueOnError)
+	flags.SetOutput(log)
+	flags.Uint64Var(&t.seed, "seed", 1, "by which the traces are drawn")
+	flags.IntVar(&t.count, "n", defaultTraces, "how many traces are drawn, at most")
+	folder, err := parse(flags, args)
+	if err != nil {
+		return err
+	}
+	if t.count < 1 {
+		return fmt.Errorf("%w trace: -n is to be 1 or more", errUsage)
+	}
+	return t.report(ctx, folder, out)
 }
 
 func runSensitivity(ctx context.Context, args []string, out, log io.Writer) error {
