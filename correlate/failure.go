@@ -99,7 +99,7 @@ const (
 	mostOccurrences = 50
 	// leastOccurrences is how many traces must fit to count by them: of fewer no share is told.
 	leastOccurrences = 5
-	leastFragment   = 12 // characters of a line by which the same are counted
+	leastFragment    = 12 // characters of a line by which the same are counted
 )
 
 // FailureOf is where a request's error began, as its trace tells: how often requests fail
