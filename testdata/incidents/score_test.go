@@ -285,7 +285,7 @@ func TestExitStatus(t *testing.T) {
 		want int
 		says string
 	}{
-		{"nothing", nil, exitUsage, "load, score or sensitivity"},
+		{"nothing", nil, exitUsage, "load, score, trace or sensitivity"},
 		{"help", []string{"score", "--help"}, exitOK, "-without"},
 		{"no folder", []string{"score"}, exitUsage, "name the one folder"},
 		{"one that is not there", []string{"load", good + "/no"}, exitUsage, "is no folder"},
