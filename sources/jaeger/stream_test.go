@@ -138,25 +138,6 @@ func manySpans(api string, n int) []byte {
 	return []byte(`{"data":[{"traceID":"1","spans":[` + all + `],"processes":{"p1":{"serviceName":"orders","tags":[]}}}]}`)
 }
 
-// A span allocates itself and what it keeps: its ID, its attributes and the values that are
-// its own.
-func TestAllocationsOfASpan(t *testing.T) {
-	const n = 2000
-	for api, decode := range streaming {
-		body := manySpans(api, n)
-		allocations := testing.AllocsPerRun(5, func() {
-			if traces, err := decode(bytes.NewReader(body)); err != nil || len(traces[0].Spans) != n {
-				t.Fatalf("%d traces, %v", len(traces), err)
-			}
-		})
-		// The span, its ID, its list of attributes and an order's ID make four; a value that
-		// is known and loses its place to another is kept once more.
-		if each := allocations / n; each > 4.5 {
-			t.Errorf("%s: %.2f allocations for each span", api, each)
-		}
-	}
-}
-
 // What many spans have in common is in memory once.
 func TestSharedText(t *testing.T) {
 	for api, decode := range streaming {
