@@ -155,7 +155,7 @@ func (w *walk) questions(ctx context.Context) ([]survey.Question, error) {
 
 // maxRangeQueries bounds what the survey costs, so that a triage stays within some 40
 // queries however many conventions are in use. One is asked beside them.
-const maxRangeQueries = 17
+const maxRangeQueries = 18
 
 // affordable keeps the questions that the bound allows: known conventions come first.
 // That a known one was left out is said; guesses are a fallback, and bounded anyhow.
