@@ -372,7 +372,7 @@ type linked struct {
 func (f *finder) links() []linked {
 	var all []linked
 	seen := map[sources.TraceID]bool{}
-	for _, t := range f.found.traces() {
+	for _, t := range f.found.Traces() {
 		for i := range t.Spans {
 			for _, link := range t.Spans[i].Links {
 				if link.TraceID != t.ID && !f.asked[link.TraceID] && !seen[link.TraceID] {

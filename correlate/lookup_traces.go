@@ -113,7 +113,7 @@ func (f *finder) relation(trace *Trace, by tie) *Relation {
 	switch by.join {
 	case ByLink:
 		r.Text = "span " + string(by.span) + " links to it"
-		for _, t := range f.found.traces() {
+		for _, t := range f.found.Traces() {
 			if s := t.Span(by.span); s != nil {
 				r.TraceID = t.ID
 				r.Text = fmt.Sprintf("%s %s of %s links to it", s.Service, s.Operation, t.ID)
@@ -144,8 +144,8 @@ func sameEntrance(a, b *Trace) bool { return a.Root != nil && b.Root != nil && *
 
 func describeRoot(t *Trace) string { return t.Root.Service + " " + t.Root.Operation }
 
-// traces are all of the case.
-func (c *Case) traces() []*Trace {
+// Traces are all of the case, the one that was asked for first.
+func (c *Case) Traces() []*Trace {
 	if c.Trace == nil {
 		return nil
 	}

@@ -177,11 +177,7 @@ func linesOf(streams []sources.Labels, s search) []way {
 
 // waysIn asks for all records of a search in these streams, and in few others.
 func waysIn(streams []sources.Labels, s search) []way {
-	var ways []way
-	for _, selector := range coveringOnly(streams) {
-		ways = append(ways, way{query: fieldQuery(selector, s)}, way{query: lineQuery(selector, s), byLine: true})
-	}
-	return append(ways, labelWays(streams, s)...)
+	return waysBy(coveringOnly(streams), streams, s)
 }
 
 // coveringOnly is as covering, with the names of these streams where they are few.

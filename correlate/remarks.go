@@ -12,7 +12,7 @@ const stillArriving = 40 * time.Second
 
 // remark says what to keep in mind when reading the traces, of those that were found since.
 func (f *finder) remark() {
-	for _, t := range f.found.traces() {
+	for _, t := range f.found.Traces() {
 		if f.remarked[t.ID] {
 			continue
 		}

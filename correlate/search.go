@@ -162,8 +162,13 @@ type way struct {
 // metadata or a label, or anywhere in its line, as a parsed field or not. It asks all
 // streams, since a request leaves lines where nobody expects them.
 func everyWay(streams []sources.Labels, s search) []way {
+	return waysBy(covering(streams), streams, s)
+}
+
+// waysBy is everyWay by these selectors of the streams.
+func waysBy(selectors []sources.Selector, streams []sources.Labels, s search) []way {
 	var ways []way
-	for _, selector := range covering(streams) {
+	for _, selector := range selectors {
 		ways = append(ways, way{query: fieldQuery(selector, s)}, way{query: lineQuery(selector, s), byLine: true})
 	}
 	return append(ways, labelWays(streams, s)...)

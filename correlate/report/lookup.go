@@ -28,7 +28,7 @@ func lookupText(p *page, c *correlate.Case) {
 	failed(p, c)
 	story(p, c)
 	left := c.Records
-	for _, t := range tracesOf(c) {
+	for _, t := range c.Traces() {
 		var beneath map[sources.SpanID][]correlate.Record
 		beneath, left = bySpan(t, left)
 		traceHeader(p, t)

@@ -180,7 +180,7 @@ func markdownFound(p *page, c *correlate.Case) {
 	markdownDrawn(p, "What failed", c, failed)
 	markdownDrawn(p, "What happened", c, story)
 	left := c.Records
-	for _, t := range tracesOf(c) {
+	for _, t := range c.Traces() {
 		p.line("## Trace")
 		p.blank()
 		var beneath map[sources.SpanID][]correlate.Record

@@ -201,18 +201,6 @@ func searched(q *correlate.Query) string {
 	return q.Window.String()
 }
 
-// tracesOf lists the traces of a lookup.
-func tracesOf(c *correlate.Case) []*correlate.Trace {
-	var all []*correlate.Trace
-	if c.Trace != nil {
-		all = append(all, c.Trace)
-	}
-	for i := range c.OtherTraces {
-		all = append(all, &c.OtherTraces[i])
-	}
-	return all
-}
-
 func missingName(m correlate.Missing) string {
 	if m.Backend == "" {
 		return "obs"
