@@ -2,7 +2,6 @@ package correlate
 
 import (
 	"slices"
-	"strconv"
 	"strings"
 
 	"obs/correlate/survey"
@@ -43,25 +42,19 @@ func dottedLabels(questions []survey.Question) bool {
 // part is the answer to one part of a query over both sides.
 type part [2][]sources.Series // baseline, window
 
-// partsOf takes the answer apart, and the label that tells the parts off the series.
-func partsOf(sides [2][]sources.Series) map[int]*part {
+// partsOf sorts the answer to n questions that were asked together; a part without series has
+// no entry.
+func partsOf(sides [2][]sources.Series, n int) map[int]*part {
 	parts := map[int]*part{}
-	for side, series := range sides {
-		for _, s := range series {
-			i, err := strconv.Atoi(s.Labels[survey.PartLabel])
-			if err != nil {
-				continue // it answers nothing that was asked
+	for side, answer := range sides {
+		for i, series := range survey.Apart(answer, n) {
+			if len(series) == 0 {
+				continue
 			}
 			if parts[i] == nil {
 				parts[i] = &part{}
 			}
-			labels := sources.Labels{}
-			for name, value := range s.Labels {
-				if name != survey.PartLabel && value != "" {
-					labels[name] = value
-				}
-			}
-			parts[i][side] = append(parts[i][side], sources.Series{Labels: labels, Samples: s.Samples})
+			parts[i][side] = series
 		}
 	}
 	return parts

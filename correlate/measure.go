@@ -230,7 +230,8 @@ func (w *walk) measure(ctx context.Context, questions []survey.Question) {
 	w.measured = slices.Concat(results...)
 	w.dropChance(ctx)
 	w.judgeVanished()
-	parts := partsOf(beside)
+	refused, _ := refusedQuestions(questions)
+	parts := partsOf(beside, besideRefused+len(refused))
 	w.judgeTargets(ctx, parts)
 	w.noteRefused(parts, questions)
 }
