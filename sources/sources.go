@@ -17,14 +17,16 @@ import (
 	"time"
 )
 
-// Backend names one of the three kinds of server, as the case's JSON spells it.
+// Backend names a kind of server by the API that it speaks, as the case's JSON spells it.
 type Backend string
 
 // The backends that obs reads.
 const (
-	Prometheus Backend = "prometheus"
-	Loki       Backend = "loki"
-	Jaeger     Backend = "jaeger"
+	Prometheus   Backend = "prometheus"
+	Loki         Backend = "loki"
+	Jaeger       Backend = "jaeger"
+	Tempo        Backend = "tempo"
+	Alertmanager Backend = "alertmanager"
 )
 
 // Window is the half-open time range [From, To). Both ends are in UTC.

@@ -1,0 +1,40 @@
+package sources
+
+import (
+	"context"
+	"time"
+)
+
+// Server is what a backend tells of itself. A field is empty where it does not say.
+type Server struct {
+	// Product is the server's own name, lower case: "prometheus", "thanos", "mimir",
+	// "victoriametrics", "loki", "jaeger", "tempo" and so on. It may be another one than the
+	// backend whose API it speaks.
+	Product string
+	Version string
+	API     string // the generation of the API that obs uses with it, such as "v3"
+	// Clock is the time that the server gave with its answer, to the second; the zero time
+	// where it gave none. Asked and Answered are this machine's times around it.
+	Clock, Asked, Answered time.Time
+}
+
+// Skew is how far the server's clock is ahead of this machine's, as far as that can be told:
+// zero where its time, which is cut to the second, may have been the same. Known is false where
+// the server gave no time.
+func (s Server) Skew() (ahead time.Duration, known bool) {
+	if s.Clock.IsZero() {
+		return 0, false
+	}
+	switch {
+	case s.Clock.Add(time.Second).Before(s.Asked):
+		return s.Clock.Add(time.Second).Sub(s.Asked), true
+	case s.Clock.After(s.Answered):
+		return s.Clock.Sub(s.Answered), true
+	}
+	return 0, true
+}
+
+// Describer is a backend that can tell what it is. It asks the server each time.
+type Describer interface {
+	Describe(ctx context.Context) (Server, error)
+}
