@@ -78,13 +78,13 @@ func Open(o Options) (sources.Set, error) {
 		}
 		client, err := transport.New(transport.Options{
 			Backend: sources.Loki, URL: address, Origin: origin, Timeout: o.Timeout,
-			Explain: loki.Explain, Credentials: credentials,
+			Explain: loki.Explain, Access: credentials,
 		})
 		if err != nil {
 			return sources.Set{}, err
 		}
 		set.Logs, set.OnClose = loki.New(client, o.Ledger), append(set.OnClose, client.Close)
-		set.LogsKey = keyOf(address, credentials.Headers["X-Scope-OrgID"])
+		set.LogsKey = keyOf(address, credentials.Tenant)
 	}
 	if address, origin := o.address(o.JaegerURL, "--jaeger-url", "JAEGER_URL"); address != "" {
 		client, err := transport.New(transport.Options{
@@ -116,26 +116,26 @@ func (o *Options) address(given, flag string, variables ...string) (address, ori
 }
 
 // lokiCredentials reads the variables that logcli reads too.
-func (o *Options) lokiCredentials() (transport.Credentials, error) {
-	c := transport.Credentials{
-		Username:    o.Getenv("LOKI_USERNAME"),
-		Password:    o.Getenv("LOKI_PASSWORD"),
-		BearerToken: o.Getenv("LOKI_BEARER_TOKEN"),
-		Headers:     map[string]string{},
-	}
-	if file := o.Getenv("LOKI_BEARER_TOKEN_FILE"); file != "" && c.BearerToken == "" {
-		token, err := o.ReadFile(file)
+func (o *Options) lokiCredentials() (transport.Access, error) {
+	var a transport.Access
+	token := o.Getenv("LOKI_BEARER_TOKEN")
+	if file := o.Getenv("LOKI_BEARER_TOKEN_FILE"); file != "" && token == "" {
+		text, err := o.ReadFile(file)
 		if err != nil {
-			return c, fmt.Errorf("LOKI_BEARER_TOKEN_FILE: %w", err)
+			return a, fmt.Errorf("LOKI_BEARER_TOKEN_FILE: %w", err)
 		}
-		if c.BearerToken = strings.TrimSpace(string(token)); c.BearerToken == "" {
-			return c, fmt.Errorf("LOKI_BEARER_TOKEN_FILE: %s: %w", file, ErrEmptyToken)
+		if token = strings.TrimSpace(string(text)); token == "" {
+			return a, fmt.Errorf("LOKI_BEARER_TOKEN_FILE: %s: %w", file, ErrEmptyToken)
 		}
 	}
-	if tenant := o.Getenv("LOKI_ORG_ID"); tenant != "" {
-		c.Headers["X-Scope-OrgID"] = tenant
+	switch username, password := o.Getenv("LOKI_USERNAME"), o.Getenv("LOKI_PASSWORD"); {
+	case token != "":
+		a = transport.Bearer(token)
+	case username != "" || password != "":
+		a = transport.Basic(username, password)
 	}
-	return c, nil
+	a.Tenant = o.Getenv("LOKI_ORG_ID")
+	return a, nil
 }
 
 // keyOf is one for each address and tenant, whatever credentials stand in the address.

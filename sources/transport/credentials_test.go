@@ -26,11 +26,8 @@ const (
 	key      = "planted-key"
 )
 
-func planted() transport.Credentials {
-	return transport.Credentials{
-		BearerToken: token, Username: user, Password: password,
-		Headers: map[string]string{"X-Api-Key": key, "X-Scope-OrgID": "team-a"},
-	}
+func planted() transport.Access {
+	return transport.Bearer(token).WithHeader("X-Api-Key", key).WithTenant("team-a")
 }
 
 // withUser puts the planted user and password into an address.
@@ -48,13 +45,13 @@ func TestCredentialsAreSent(t *testing.T) {
 	basic := "Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+password))
 	for name, test := range map[string]struct {
 		inURL                      bool
-		credentials                transport.Credentials
+		access                     transport.Access
 		authorization, tenant, key string
 	}{
 		"none":            {},
 		"in the address":  {inURL: true, authorization: basic},
-		"user and tenant": {credentials: transport.Credentials{Username: user, Password: password, Headers: map[string]string{"X-Scope-OrgID": "team-a"}}, authorization: basic, tenant: "team-a"},
-		"token":           {inURL: true, credentials: planted(), authorization: "Bearer " + token, tenant: "team-a", key: key},
+		"user and tenant": {access: transport.Basic(user, password).WithTenant("team-a"), authorization: basic, tenant: "team-a"},
+		"token":           {inURL: true, access: planted(), authorization: "Bearer " + token, tenant: "team-a", key: key},
 	} {
 		t.Run(name, func(t *testing.T) {
 			address := serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -63,7 +60,7 @@ func TestCredentialsAreSent(t *testing.T) {
 			if test.inURL {
 				address = withUser(t, address)
 			}
-			body, _, err := ask(t.Context(), newClient(t, address, func(o *transport.Options) { o.Credentials = test.credentials }))
+			body, _, err := ask(t.Context(), newClient(t, address, func(o *transport.Options) { o.Access = test.access }))
 			if want := test.authorization + "|" + test.tenant + "|" + test.key; err != nil || string(body) != want {
 				t.Errorf("got %s, %v; want %s", body, err, want)
 			}
@@ -79,7 +76,7 @@ func TestRedirectLosesCredentials(t *testing.T) {
 		page(200, "text/html", "<form>")(w, r)
 	})
 	address := serve(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, login+"/login", http.StatusFound) })
-	_, _, err := ask(t.Context(), newClient(t, withUser(t, address), func(o *transport.Options) { o.Credentials = planted() }))
+	_, _, err := ask(t.Context(), newClient(t, withUser(t, address), func(o *transport.Options) { o.Access = planted() }))
 	for _, name := range []string{"Authorization", "X-Scope-Orgid", "X-Api-Key", "Cookie"} {
 		if seen == nil || seen.Get(name) != "" {
 			t.Errorf("%s: %q", name, seen.Get(name))
@@ -97,7 +94,7 @@ func TestRedirectBetweenSchemes(t *testing.T) {
 	for from, carried := range map[string]bool{"https": false, "http": true} {
 		to := map[string]string{"https": "http", "http": "https"}[from]
 		client := newClient(t, from+"://host", func(o *transport.Options) {
-			o.Credentials = planted()
+			o.Access = planted()
 			o.Base = roundTripper(func(r *http.Request) (*http.Response, error) {
 				if r.URL.Scheme == from {
 					return &http.Response{StatusCode: 307, Header: http.Header{"Location": {to + "://host/x"}}, Body: http.NoBody}, nil
@@ -166,9 +163,9 @@ func TestNoSecretIsTold(t *testing.T) {
 		addresses[fmt.Sprint(status)] = serve(t, echo(status))
 	}
 	for name, address := range addresses {
-		for way, credentials := range map[string]transport.Credentials{"basic": {}, "all": planted()} {
+		for way, access := range map[string]transport.Access{"basic": {}, "all": planted()} {
 			client := newClient(t, withUser(t, address), func(o *transport.Options) {
-				o.Credentials, o.MaxBytes, o.Timeout = credentials, 1000, 5*time.Second
+				o.Access, o.MaxBytes, o.Timeout = access, 1000, 5*time.Second
 				if name == "silence" {
 					o.Timeout = time.Millisecond
 				}
@@ -238,7 +235,7 @@ func TestRedact(t *testing.T) {
 func TestSecretWithinASecret(t *testing.T) {
 	address := serve(t, page(400, "text/plain", "abc and abcdef"))
 	client := newClient(t, address, func(o *transport.Options) {
-		o.Credentials = transport.Credentials{Password: "abc", BearerToken: "abcdef"}
+		o.Access = transport.Basic("user", "abc").WithHeader("X-Key", "abcdef")
 	})
 	_, err := client.Get(context.Background(), "/", nil, nil)
 	if got := failureOf(t, err).Detail; got != "… and …" {

@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/oauth2"
+
 	"obs/sources"
 )
 
@@ -26,7 +28,7 @@ const maxDetail = 300 // bytes of a server's text that a message quotes
 func (c *Client) Failure(ctx context.Context, kind error, cause error) *sources.Error {
 	e := &sources.Error{
 		Backend: c.options.Backend,
-		URL:     c.base.String(),
+		URL:     c.shown,
 		Asked:   sources.Printable(sources.CallFrom(ctx).Asked()),
 		Kind:    kind,
 		Err:     cause,
@@ -65,15 +67,33 @@ func (c *Client) networkFailure(ctx context.Context, err error) *sources.Error {
 	}
 	e := c.Failure(ctx, sources.ErrUnreachable, err)
 	var (
+		expired     x509.CertificateInvalidError
+		wrongName   x509.HostnameError
 		certificate *tls.CertificateVerificationError
 		unknown     x509.UnknownAuthorityError
+		network     *net.OpError
 		name        *net.DNSError
+		lacking     *credentialError
+		token       *oauth2.RetrieveError
 	)
 	switch {
+	case errors.As(err, &lacking):
+		e.Kind, e.Hint = sources.ErrRefused, fmt.Sprintf("nothing was sent: check %s", c.credentials())
+	case errors.As(err, &token):
+		e.Kind, e.Hint = sources.ErrRefused, fmt.Sprintf("the token's endpoint refused: check client_id, client_secret and token_url in %s", c.credentials())
 	case errors.As(err, &unknown):
-		e.Hint = "this machine does not know who signed the server's certificate: name a file with that authority's own certificate in SSL_CERT_FILE"
+		e.Hint = "this machine does not know who signed the server's certificate: name a file with that authority's own certificate as tls_config.ca_file in the profile, or in SSL_CERT_FILE"
+	case errors.As(err, &expired) && expired.Reason == x509.Expired && expired.Cert != nil:
+		e.Detail = fmt.Sprintf("its certificate is valid from %s to %s, and it is %s now",
+			expired.Cert.NotBefore.UTC().Format(time.DateTime), expired.Cert.NotAfter.UTC().Format(time.DateTime), time.Now().UTC().Format(time.DateTime))
+		e.Hint = "the server's certificate has to be renewed, or this machine's clock set"
+	case errors.As(err, &wrongName):
+		e.Hint = fmt.Sprintf("the certificate was made for another name: check %s, or give that name as tls_config.server_name in the profile", c.origin())
 	case errors.As(err, &certificate):
 		e.Hint = fmt.Sprintf("the server's certificate does not fit: check that %s has the name that it was made for", c.origin())
+	case errors.As(err, &network) && network.Op == "remote error": // an alert of TLS
+		e.Kind = sources.ErrRefused
+		e.Hint = "the server broke the handshake off, as it does where it wants a client's certificate: check tls_config.cert_file and key_file in the profile"
 	case errors.Is(err, http.ErrSchemeMismatch):
 		e.Hint = "it speaks plain HTTP there: write http:// in " + c.origin()
 	case strings.Contains(err.Error(), `malformed HTTP response "\x15\x03`): // how a TLS alert begins
@@ -82,6 +102,11 @@ func (c *Client) networkFailure(ctx context.Context, err error) *sources.Error {
 		e.Hint = "the name does not resolve: check " + c.origin()
 	}
 	return e
+}
+
+// credentials names where the credentials come from.
+func (c *Client) credentials() string {
+	return cmp.Or(c.options.Credentials, "the credentials for "+string(c.options.Backend))
 }
 
 func (c *Client) origin() string { return cmp.Or(c.options.Origin, "the address") }
@@ -94,7 +119,7 @@ func (c *Client) hint(kind error) string {
 	case errors.Is(kind, sources.ErrUnreachable):
 		return fmt.Sprintf("check that %s runs and that %s is its address", name, c.origin())
 	case errors.Is(kind, sources.ErrRefused):
-		return fmt.Sprintf("check the credentials for %s, and the tenant if it has several", name)
+		return c.refusedHint()
 	case errors.Is(kind, sources.ErrNotThisAPI):
 		return fmt.Sprintf("check that %s is the address of %s's API: a login page, another server or a missing path prefix answers like this", c.origin(), name)
 	case errors.Is(kind, sources.ErrTooLarge):
@@ -107,6 +132,34 @@ func (c *Client) hint(kind error) string {
 		return fmt.Sprintf("%s failed on its own: its log says why", name)
 	}
 	return ""
+}
+
+// refusedHint tells who was refused. Which of the two ways it was shows in the detail.
+func (c *Client) refusedHint() string {
+	a, tenant := &c.options.Access, ""
+	if a.Tenant != "" {
+		tenant = fmt.Sprintf(", and that they may read tenant %q", sources.Printable(a.Tenant))
+	}
+	what := ""
+	switch {
+	case a.Token != nil || a.HTTP.Authorization != nil:
+		what = "the token was not accepted"
+	case a.HTTP.BasicAuth != nil && a.HTTP.BasicAuth.Username != "":
+		what = fmt.Sprintf("user %q and the password were not accepted", sources.Printable(a.HTTP.BasicAuth.Username))
+	case a.HTTP.BasicAuth != nil:
+		what = "user and password were not accepted"
+	case a.HTTP.OAuth2 != nil:
+		what = "the token that OAuth 2 gave was not accepted"
+	case a.SigV4 != nil:
+		what = "the signature was not accepted"
+	case a.HTTP.HTTPHeaders != nil || a.HTTP.TLSConfig.Cert != "" || a.HTTP.TLSConfig.CertFile != "":
+		what = "what was sent was not accepted"
+	case a.Tenant != "":
+		return fmt.Sprintf("only tenant %q was named and no credentials were sent: give %s.token_file, or username and password_file, with obs config set", sources.Printable(a.Tenant), c.options.Backend)
+	default:
+		return fmt.Sprintf("no credentials were sent: give %s.token_file, username and password_file, or tenant, with obs config set", c.options.Backend)
+	}
+	return fmt.Sprintf("%s: check %s%s", what, c.credentials(), tenant)
 }
 
 // isConnectionReset tells a connection that broke, which another attempt may mend,
@@ -183,7 +236,7 @@ func (c *Client) explain(status int, body []byte) string {
 
 // quote makes text from outside fit for a message: without secrets, short and printable.
 func (c *Client) quote(text string) string {
-	text = userInfo.ReplaceAllString(c.secrets.Replace(strings.TrimSpace(text)), "//…@")
+	text = userInfo.ReplaceAllString(c.secrets.hide(strings.TrimSpace(text)), "//…@")
 	if len(text) > maxDetail {
 		text = strings.ToValidUTF8(text[:maxDetail], "") + "…"
 	}

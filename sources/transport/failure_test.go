@@ -131,7 +131,7 @@ func TestErrorsReadWell(t *testing.T) {
 		"http answered by an alert": {alert, "prometheus at ADDRESS cannot be reached: net/http: HTTP/1.x transport connection broken: malformed HTTP response",
 			"it speaks HTTPS there: write https:// in PROMETHEUS_URL"},
 		"unknown authority": {secure.URL, "prometheus at ADDRESS cannot be reached: tls: failed to verify certificate: x509: certificate signed by unknown authority; asked: a question",
-			"this machine does not know who signed the server's certificate: name a file with that authority's own certificate in SSL_CERT_FILE"},
+			"this machine does not know who signed the server's certificate: name a file with that authority's own certificate as tls_config.ca_file in the profile, or in SSL_CERT_FILE"},
 		"asked to wait": {busy, "prometheus at ADDRESS is too busy (HTTP 503); asked: a question",
 			"it asks to be left alone for 2m0s: try again after that"},
 	} {
@@ -182,7 +182,7 @@ func TestCertificateOfAnotherName(t *testing.T) {
 	t.Cleanup(base.CloseIdleConnections)
 	client := newClient(t, "https://prometheus.invalid", func(o *transport.Options) { o.Base = base })
 	_, _, err := ask(t.Context(), client)
-	want := "the server's certificate does not fit: check that PROMETHEUS_URL has the name that it was made for"
+	want := "the certificate was made for another name: check PROMETHEUS_URL, or give that name as tls_config.server_name in the profile"
 	if failure := failureOf(t, err); !errors.Is(err, sources.ErrUnreachable) || failure.Hint != want {
 		t.Errorf("got %v, hint %q", err, failure.Hint)
 	}

@@ -37,12 +37,15 @@ const (
 // Options say where a backend is and how it is asked.
 type Options struct {
 	Backend sources.Backend
-	// URL is the base address, http or https, with a path prefix if there is one.
-	// User and password in it are taken out and sent as basic authentication.
+	// URL is the base address, http or https, with a path prefix if there is one, or
+	// unix:///path/of/a/socket. User and password in it are taken out and sent as basic
+	// authentication, unless Access has credentials.
 	URL string
 	// Origin tells where the address comes from, for hints: "--loki-url", "LOKI_URL".
-	Origin      string
-	Credentials Credentials
+	Origin string
+	// Credentials tells where they come from, likewise; empty where there are none.
+	Credentials string
+	Access      Access
 	Timeout     time.Duration
 	MaxBytes    int64
 	// Retries after the first attempt; negative for none.
@@ -64,14 +67,15 @@ type Options struct {
 type Client struct {
 	options Options
 	base    *url.URL // without credentials
-	secrets *strings.Replacer
+	shown   string   // the same for people
+	secrets *secrets
 	http    *http.Client
 	slots   chan struct{}
 }
 
 // New checks the address and returns a client for it. Nothing is sent yet.
 func New(o Options) (*Client, error) {
-	base, err := parseBase(&o)
+	base, socket, err := parseBase(&o)
 	if err != nil {
 		return nil, &sources.Error{
 			Backend: o.Backend, URL: Redact(o.URL), Kind: sources.ErrNotThisAPI, Detail: err.Error(),
@@ -85,51 +89,68 @@ func New(o Options) (*Client, error) {
 	if o.Sleep == nil {
 		o.Sleep = sleep
 	}
-	if o.Base == nil {
-		shared := http.DefaultTransport.(*http.Transport).Clone()
-		shared.MaxIdleConnsPerHost = o.Concurrency
-		o.Base = shared
+	shown := base.String()
+	if socket != "" {
+		shown = "unix://" + socket
+	}
+	known := &secrets{}
+	trusted, bare, err := o.roundTrippers(socket, known)
+	if err != nil {
+		return nil, &sources.Error{
+			Backend: o.Backend, URL: shown, Kind: sources.ErrRefused, Detail: sources.Printable(known.hide(err.Error())), Err: err,
+			Hint: "check the certificates and keys of " + cmp.Or(o.Credentials, o.Origin, "its configuration"),
+		}
 	}
 	return &Client{
 		options: o,
 		base:    base,
-		secrets: o.Credentials.secrets(),
+		shown:   shown,
+		secrets: known,
 		slots:   make(chan struct{}, o.Concurrency),
 		http: &http.Client{
-			Transport:     &authorizer{next: o.Base, base: base, credentials: o.Credentials},
-			CheckRedirect: checkRedirect,
+			Transport:     &authorizer{base: base, trusted: trusted, bare: bare, tenant: o.Access.Tenant},
+			CheckRedirect: o.checkRedirect,
 		},
 	}, nil
 }
 
 // checkRedirect follows a few redirects, but none that makes a GET of a POST: the
 // parameters would be lost with the body, and the answer be one to another question.
-func checkRedirect(request *http.Request, via []*http.Request) error {
-	if request.Method != via[0].Method || len(via) > maxRedirects {
+func (o *Options) checkRedirect(request *http.Request, via []*http.Request) error {
+	if o.Access.NoRedirects || request.Method != via[0].Method || len(via) > maxRedirects {
 		return http.ErrUseLastResponse
 	}
 	return nil
 }
 
-func parseBase(o *Options) (*url.URL, error) {
-	base, err := url.Parse(strings.TrimSpace(o.URL))
+// parseBase reads the address: with a socket's it returns the path of the socket, and an
+// address for the sake of HTTP.
+func parseBase(o *Options) (base *url.URL, socket string, err error) {
+	base, err = url.Parse(strings.TrimSpace(o.URL))
 	switch {
 	case err != nil:
-		return nil, errors.New("not an address")
+		return nil, "", errors.New("not an address")
+	case base.Scheme == "unix" && base.Host == "" && len(base.Path) > 1:
+		return &url.URL{Scheme: "http", Host: "localhost"}, base.Path, nil
+	case base.Scheme == "unix":
+		return nil, "", errors.New("a socket is given as unix:///path/of/it")
 	case base.Scheme != "http" && base.Scheme != "https":
-		return nil, errors.New("the address must begin with http:// or https://")
+		return nil, "", errors.New("the address must begin with http:// or https://")
 	case base.Hostname() == "":
-		return nil, errors.New("the address names no host")
+		return nil, "", errors.New("the address names no host")
 	}
 	if base.User != nil {
-		password, _ := base.User.Password()
-		o.Credentials.Username = cmp.Or(o.Credentials.Username, base.User.Username())
-		o.Credentials.Password = cmp.Or(o.Credentials.Password, password)
+		a := &o.Access
+		if a.Token == nil && a.HTTP.BasicAuth == nil && a.HTTP.Authorization == nil && a.HTTP.OAuth2 == nil {
+			password, _ := base.User.Password()
+			a.HTTP.BasicAuth = Basic(base.User.Username(), password).HTTP.BasicAuth
+			o.Credentials = cmp.Or(o.Credentials, o.Origin)
+		}
 		base.User = nil
 	}
 	base.Path = strings.TrimRight(base.Path, "/")
 	base.RawQuery, base.Fragment = "", ""
-	return base, nil
+	return base, "", nil
 }
 
 // Close closes the connections that are kept open for further requests.
@@ -143,7 +164,7 @@ func (c *Client) URL(path string, params url.Values) *url.URL {
 }
 
 // Base is the backend's address as text, without credentials.
-func (c *Client) Base() string { return c.base.String() }
+func (c *Client) Base() string { return c.shown }
 
 // Get fetches a path below the base and returns the body of a 2xx answer. Anything
 // else is a *sources.Error; header may be nil.

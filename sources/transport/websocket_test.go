@@ -39,7 +39,7 @@ func TestWebSocket(t *testing.T) {
 	})
 	client := newClient(t, withUser(t, address)+"/prefix", func(o *transport.Options) {
 		o.MaxBytes, o.Concurrency = 1000, 1
-		o.Credentials = transport.Credentials{Headers: map[string]string{"X-Scope-OrgID": "team-a"}}
+		o.Access = transport.Access{Tenant: "team-a"}
 	})
 	pings := make(chan struct{}, 1)
 	for range 2 { // the only place among the requests is free again
@@ -134,7 +134,7 @@ func TestWebSocketRedirect(t *testing.T) {
 		page(200, "text/html", "<form>")(w, r)
 	})
 	address := serve(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, other+"/login", http.StatusFound) })
-	client := newClient(t, withUser(t, address), func(o *transport.Options) { o.Credentials = planted() })
+	client := newClient(t, withUser(t, address), func(o *transport.Options) { o.Access = planted() })
 	_, err := client.WebSocket(t.Context(), "/", nil, nil, nil)
 	for _, name := range []string{"Authorization", "X-Scope-Orgid", "X-Api-Key"} {
 		if seen == nil || seen.Get(name) != "" {

@@ -1,0 +1,163 @@
+package transport
+
+import (
+	"context"
+	"encoding/base64"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/prometheus/common/config"
+
+	"obs/sources"
+)
+
+// secrets are the credentials that were sent or may be, so that they can be taken out of
+// texts from outside: servers and proxies quote the request that they refuse.
+type secrets struct {
+	mu       sync.Mutex
+	known    []string
+	replacer *strings.Replacer
+}
+
+// maxSecrets bounds how many are kept: tokens are renewed some times a day.
+const maxSecrets = 256
+
+func (s *secrets) learn(all ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, secret := range all {
+		if secret == "" || slices.Contains(s.known, secret) {
+			continue
+		}
+		s.known = append(s.known, secret)
+		s.replacer = nil
+	}
+	if len(s.known) > maxSecrets {
+		s.known = slices.Delete(s.known, 0, len(s.known)-maxSecrets)
+	}
+}
+
+// learnAll notes what a configuration holds in its own text.
+func (s *secrets) learnAll(c *config.HTTPClientConfig) {
+	if c.BasicAuth != nil {
+		s.learnBasic(c.BasicAuth.Username, string(c.BasicAuth.Password))
+	}
+	if c.Authorization != nil {
+		s.learn(string(c.Authorization.Credentials))
+	}
+	if c.OAuth2 != nil {
+		s.learn(string(c.OAuth2.ClientSecret), string(c.OAuth2.ClientCertificateKey))
+	}
+	if c.HTTPHeaders != nil {
+		for _, header := range c.HTTPHeaders.Headers {
+			for _, secret := range header.Secrets {
+				s.learn(string(secret))
+			}
+		}
+	}
+	for _, values := range c.ProxyConnectHeader {
+		for _, value := range values {
+			s.learn(string(value))
+		}
+	}
+	if proxy := c.ProxyURL.URL; proxy != nil && proxy.User != nil {
+		if password, given := proxy.User.Password(); given {
+			s.learnBasic(proxy.User.Username(), password)
+		}
+	}
+}
+
+func (s *secrets) learnBasic(username, password string) {
+	if password != "" {
+		s.learn(password, base64.StdEncoding.EncodeToString([]byte(username+":"+password)))
+	}
+}
+
+// hide replaces the secrets in a text.
+func (s *secrets) hide(text string) string {
+	s.mu.Lock()
+	if s.replacer == nil {
+		// The longer first, in case that one is the beginning of another.
+		slices.SortFunc(s.known, func(a, b string) int { return len(b) - len(a) })
+		var pairs []string
+		for _, secret := range s.known {
+			pairs = append(pairs, secret, "…")
+			// As part of an address or a form, it is written otherwise.
+			if escaped := url.QueryEscape(secret); escaped != secret {
+				pairs = append(pairs, escaped, "…")
+			}
+		}
+		s.replacer = strings.NewReplacer(pairs...)
+	}
+	replacer := s.replacer
+	s.mu.Unlock()
+	return replacer.Replace(text)
+}
+
+// witness sees requests as they go out, behind everything that adds to them, and notes the
+// credentials, wherever they came from.
+type witness struct {
+	next    http.RoundTripper
+	known   *secrets
+	headers *config.Headers
+}
+
+func (w *witness) RoundTrip(request *http.Request) (*http.Response, error) {
+	if scheme, sent, found := strings.Cut(request.Header.Get("Authorization"), " "); found {
+		if username, password, ok := request.BasicAuth(); ok {
+			w.known.learnBasic(username, password)
+		} else if !strings.HasPrefix(scheme, "AWS4") { // whose parts are a signature of this very request
+			w.known.learn(sent)
+		}
+	}
+	w.known.learn(request.Header.Get("X-Amz-Security-Token"))
+	if w.headers != nil {
+		for name := range w.headers.Headers {
+			if !strings.EqualFold(name, tenantHeader) {
+				w.known.learn(request.Header.Values(name)...)
+			}
+		}
+	}
+	return w.next.RoundTrip(request)
+}
+
+// CloseIdleConnections lets go of connections.
+func (w *witness) CloseIdleConnections() { closeIdle(w.next) }
+
+// learning is a secret that is noted as it is fetched.
+type learning struct {
+	config.SecretReader
+	known *secrets
+}
+
+func (l *learning) Fetch(ctx context.Context) (string, error) {
+	secret, err := l.SecretReader.Fetch(ctx)
+	if err != nil {
+		return "", &credentialError{err}
+	}
+	l.known.learn(secret)
+	return secret, nil
+}
+
+// userInfo is user and password inside an address, as errors about proxies quote it.
+var userInfo = regexp.MustCompile(`//[^\s"/]+@`)
+
+// Redact takes user, password and parameters out of an address that is to be printed.
+// Of what is not an http address it leaves little, since a password may stand anywhere.
+func Redact(address string) string {
+	if u, err := url.Parse(address); err == nil && u.Host != "" && !strings.Contains(u.Path, "@") {
+		u.User, u.RawQuery, u.Fragment = nil, "", ""
+		return sources.Printable(u.String())
+	}
+	if at := strings.LastIndexByte(address, '@'); at >= 0 {
+		address = "…" + address[at:]
+	}
+	if i := strings.IndexAny(address, "?#"); i >= 0 {
+		address = address[:i]
+	}
+	return sources.Printable(address)
+}
