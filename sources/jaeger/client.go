@@ -27,6 +27,7 @@ import (
 	"sync/atomic"
 
 	"obs/sources"
+	"obs/sources/otlp"
 	"obs/sources/transport"
 )
 
@@ -206,6 +207,18 @@ func (r refusal) String() string {
 		messages = append(messages, r.Error.Message)
 	}
 	return strings.Join(messages, "; ")
+}
+
+// read reads what the answer holds under one of the names errors and error.
+func (r *refusal) read(s *otlp.Scanner, name string) error {
+	value, err := s.Value()
+	if err != nil {
+		return err
+	}
+	if name == "errors" {
+		return json.Unmarshal(value, &r.Errors)
+	}
+	return json.Unmarshal(value, &r.Error)
 }
 
 // Explain takes the message out of the body of a refusal, for transport.Options. It

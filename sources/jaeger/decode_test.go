@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"obs/sources"
+	"obs/sources/otlp"
 )
 
 var decoders = map[string]func([]byte) ([]sources.Trace, error){"v3": atOnce(decodeOTLP), "v1": atOnce(decodeV1)}
@@ -101,7 +102,7 @@ func TestShopTrace(t *testing.T) {
 		if !slices.Equal(order, want) {
 			t.Errorf("%s:\n%s\nwant\n%s", api, strings.Join(order, "\n"), strings.Join(want, "\n"))
 		}
-		if careless := spanNamed(t, trace, "careless"); careless.ID != noSpanID {
+		if careless := spanNamed(t, trace, "careless"); careless.ID != otlp.NoSpanID {
 			t.Errorf("%s: the ID of a span without one is %q", api, careless.ID)
 		}
 		root := spanNamed(t, trace, "POST /orders")

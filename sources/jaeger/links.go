@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"obs/sources"
+	"obs/sources/otlp"
 )
 
 // Link implements sources.Traces. The page shows the span that it is told to find.
@@ -14,7 +15,7 @@ import (
 // the trace under the ID that the server wrote, so the link has that form.
 func (c *Client) Link(id sources.TraceID, span sources.SpanID) string {
 	text := string(id)
-	if half := len(text) / 2; len(text) == len(noTraceID) && strings.Trim(text[:half], "0") == "" {
+	if half := len(text) / 2; len(text) == len(otlp.NoTraceID) && strings.Trim(text[:half], "0") == "" {
 		text = text[half:]
 	}
 	params := url.Values{}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"obs/sources"
+	"obs/sources/otlp"
 )
 
 // Tags in which v1 keeps what are fields of a span in OpenTelemetry, by
@@ -32,8 +33,8 @@ const noService = "OTLPResourceNoServiceName"
 
 // v1Reader reads the traces of v1, as of model.go in Jaeger's internal/uimodel.
 type v1Reader struct {
-	*scanner
-	all  assembly
+	*otlp.Scanner
+	all  otlp.Assembly
 	list sources.Attributes // of what is being read
 	refs []v1Reference      // of the span that is being read
 }
@@ -47,24 +48,24 @@ type v1Reference struct {
 // for times, which v1 rounds to microseconds. An answer with an ID that is not
 // hexadecimal is none of Jaeger's.
 func decodeV1(body io.Reader) ([]sources.Trace, error) {
-	r := &v1Reader{scanner: newScanner(body)}
+	r := &v1Reader{Scanner: otlp.NewScanner(body)}
 	listed, held := 0, false
 	var refused refusal
-	err := r.object(func(name []byte) error {
+	err := r.Object(func(name []byte) error {
 		switch string(name) {
 		case "data":
 			held = true
-			return r.array(func() error {
+			return r.Array(func() error {
 				listed++
 				return r.trace()
 			})
 		case "errors", "error":
-			return r.refusal(string(name), &refused)
+			return refused.read(r.Scanner, string(name))
 		}
-		return r.skip()
+		return r.Skip()
 	})
 	if err == nil {
-		err = r.end()
+		err = r.End()
 	}
 	switch message := refused.String(); {
 	case err != nil:
@@ -74,35 +75,35 @@ func decodeV1(body io.Reader) ([]sources.Trace, error) {
 	case message != "" && listed == 0:
 		return nil, &kindError{sources.ErrServer, message}
 	}
-	return r.all.traces(), nil
+	return r.all.Traces(), nil
 }
 
 // trace reads one trace. Its ID holds for the spans behind it that tell none. Its
 // processes may stand behind the spans: until they are known, a span's service is the
 // key of its process.
 func (r *v1Reader) trace() error {
-	first := len(r.all.spans)
+	first := len(r.all.Spans)
 	id := ""
 	processes := map[string]sources.Span{}
-	err := r.object(func(name []byte) (err error) {
+	err := r.Object(func(name []byte) (err error) {
 		switch string(name) {
 		case "traceID":
-			id, err = r.id()
+			id, err = r.ID()
 		case "spans":
-			err = r.array(func() error { return r.span(id) })
+			err = r.Array(func() error { return r.span(id) })
 		case "processes":
-			err = r.object(func(name []byte) error {
+			err = r.Object(func(name []byte) error {
 				key := string(name)
 				process, err := r.process()
 				processes[key] = process
 				return err
 			})
 		default:
-			err = r.skip()
+			err = r.Skip()
 		}
 		return err
 	})
-	for _, span := range r.all.spans[first:] {
+	for _, span := range r.all.Spans[first:] {
 		process := processes[span.Service]
 		span.Service, span.Resource = process.Service, process.Resource
 	}
@@ -112,21 +113,21 @@ func (r *v1Reader) trace() error {
 // process reads the fields of a span that come of its process.
 func (r *v1Reader) process() (sources.Span, error) {
 	var process sources.Span
-	err := r.object(func(name []byte) (err error) {
+	err := r.Object(func(name []byte) (err error) {
 		switch string(name) {
 		case "serviceName":
-			process.Service, err = r.text()
+			process.Service, err = r.Text()
 		case "tags":
 			process.Resource, err = r.tags(1)
 		default:
-			err = r.skip()
+			err = r.Skip()
 		}
 		return err
 	})
 	if process.Service == noService {
 		process.Service = ""
 	}
-	process.Resource = appendMissing(process.Resource, sources.Attribute{Key: serviceName, Value: process.Service})
+	process.Resource = otlp.AppendMissing(process.Resource, sources.Attribute{Key: otlp.ServiceName, Value: process.Service})
 	process.Resource.Sort()
 	return process, err
 }
@@ -137,18 +138,18 @@ func (r *v1Reader) span(inTrace string) error {
 	traceID, spanID, old, warnings := "", "", "", ""
 	var ids idReader
 	r.refs = r.refs[:0]
-	err := r.object(func(name []byte) (err error) {
+	err := r.Object(func(name []byte) (err error) {
 		switch string(name) {
 		case "traceID":
-			traceID, err = r.id()
+			traceID, err = r.ID()
 		case "spanID":
-			spanID, err = r.id()
+			spanID, err = r.ID()
 		case "parentSpanID": // of old servers
-			old, err = r.id()
+			old, err = r.ID()
 		case "operationName":
-			span.Operation, err = r.text()
+			span.Operation, err = r.Text()
 		case "references":
-			err = r.array(func() error { return r.reference(&ids) })
+			err = r.Array(func() error { return r.reference(&ids) })
 		case "startTime": // microseconds since 1970
 			var micros int64
 			micros, err = r.micros()
@@ -160,17 +161,17 @@ func (r *v1Reader) span(inTrace string) error {
 		case "tags":
 			err = r.spanTags(&span)
 		case "logs":
-			err = r.array(func() error {
+			err = r.Array(func() error {
 				event, err := r.event()
 				span.Events = append(span.Events, event)
 				return err
 			})
 		case "processID":
-			span.Service, err = r.text()
+			span.Service, err = r.Text()
 		case "warnings":
 			warnings, err = r.warnings()
 		default:
-			err = r.skip()
+			err = r.Skip()
 		}
 		return err
 	})
@@ -183,26 +184,26 @@ func (r *v1Reader) span(inTrace string) error {
 		span.Attributes = append(span.Attributes, sources.Attribute{Key: tagWarnings, Value: warnings})
 	}
 	span.Attributes.Sort()
-	inTime(span.Events)
-	r.all.spans = append(r.all.spans, &span)
+	otlp.InTime(span.Events)
+	r.all.Spans = append(r.all.Spans, &span)
 	return nil
 }
 
 func (r *v1Reader) reference(ids *idReader) error {
 	var ref v1Reference
 	traceID, spanID := "", ""
-	err := r.object(func(name []byte) (err error) {
+	err := r.Object(func(name []byte) (err error) {
 		switch string(name) {
 		case "refType": // CHILD_OF or FOLLOWS_FROM
 			var kind string
-			kind, err = r.text()
+			kind, err = r.Text()
 			ref.childOf = kind == "CHILD_OF"
 		case "traceID":
-			traceID, err = r.id()
+			traceID, err = r.ID()
 		case "spanID":
-			spanID, err = r.id()
+			spanID, err = r.ID()
 		default:
-			err = r.skip()
+			err = r.Skip()
 		}
 		return err
 	})
@@ -217,7 +218,7 @@ func (r *v1Reader) reference(ids *idReader) error {
 func (r *v1Reader) refer(span *sources.Span, old sources.SpanID) {
 	parent := -1
 	for i, ref := range r.refs {
-		if ref.target.TraceID != span.TraceID || ref.target.SpanID == noSpanID {
+		if ref.target.TraceID != span.TraceID || ref.target.SpanID == otlp.NoSpanID {
 			continue
 		}
 		if parent < 0 || (ref.childOf && !r.refs[parent].childOf) {
@@ -228,11 +229,11 @@ func (r *v1Reader) refer(span *sources.Span, old sources.SpanID) {
 		switch {
 		case i == parent:
 			span.ParentID = ref.target.SpanID
-		case ref.target.TraceID != noTraceID && ref.target.SpanID != noSpanID:
+		case ref.target.TraceID != otlp.NoTraceID && ref.target.SpanID != otlp.NoSpanID:
 			span.Links = append(span.Links, ref.target)
 		}
 	}
-	if parent < 0 && old != noSpanID {
+	if parent < 0 && old != otlp.NoSpanID {
 		span.ParentID = old
 	}
 }
@@ -240,22 +241,22 @@ func (r *v1Reader) refer(span *sources.Span, old sources.SpanID) {
 // warnings reads what the server noticed, as the text of a list.
 func (r *v1Reader) warnings() (string, error) {
 	var all []any
-	err := r.array(func() error {
-		text, err := r.text()
+	err := r.Array(func() error {
+		text, err := r.Text()
 		all = append(all, text)
 		return err
 	})
 	if len(all) == 0 {
 		return "", err
 	}
-	return asText(all), err
+	return otlp.AsText(all), err
 }
 
 // spanTags reads a span's tags, and puts each where OpenTelemetry has what it says, else
 // among the attributes.
 func (r *v1Reader) spanTags(span *sources.Span) error {
 	r.list = r.list[:0]
-	err := r.array(func() error {
+	err := r.Array(func() error {
 		tag, kind, err := r.tag()
 		if !takeTag(span, tag, kind) {
 			r.list = append(r.list, tag)
@@ -292,14 +293,14 @@ func takeTag(span *sources.Span, tag sources.Attribute, kind string) bool {
 func (r *v1Reader) event() (sources.Event, error) {
 	event := sources.Event{Time: time.UnixMicro(0).UTC()}
 	r.list = r.list[:0]
-	err := r.object(func(name []byte) (err error) {
+	err := r.Object(func(name []byte) (err error) {
 		switch string(name) {
 		case "timestamp": // microseconds since 1970
 			var micros int64
 			micros, err = r.micros()
 			event.Time = time.UnixMicro(micros).UTC()
 		case "fields":
-			err = r.array(func() error {
+			err = r.Array(func() error {
 				field, _, err := r.tag()
 				if field.Key == tagEvent && event.Name == "" {
 					event.Name = field.Value
@@ -309,7 +310,7 @@ func (r *v1Reader) event() (sources.Event, error) {
 				return err
 			})
 		default:
-			err = r.skip()
+			err = r.Skip()
 		}
 		return err
 	})
@@ -321,7 +322,7 @@ func (r *v1Reader) event() (sources.Event, error) {
 // tags reads a list of tags, with room for some more attributes.
 func (r *v1Reader) tags(room int) (sources.Attributes, error) {
 	r.list = r.list[:0]
-	err := r.array(func() error {
+	err := r.Array(func() error {
 		tag, _, err := r.tag()
 		r.list = append(r.list, tag)
 		return err
@@ -334,16 +335,16 @@ func (r *v1Reader) tags(room int) (sources.Attributes, error) {
 
 // tag reads a tag. Its kind is string, bool, int64, float64 or binary.
 func (r *v1Reader) tag() (tag sources.Attribute, kind string, err error) {
-	err = r.object(func(name []byte) (err error) {
+	err = r.Object(func(name []byte) (err error) {
 		switch string(name) {
 		case "key":
-			tag.Key, err = r.text()
+			tag.Key, err = r.Text()
 		case "type":
-			kind, err = r.text()
+			kind, err = r.Text()
 		case "value":
 			tag.Value, err = r.value()
 		default:
-			err = r.skip()
+			err = r.Skip()
 		}
 		return err
 	})
@@ -353,7 +354,7 @@ func (r *v1Reader) tag() (tag sources.Attribute, kind string, err error) {
 // value reads a value as text: a string as it is, null as nothing, and anything else as
 // it stands in the JSON.
 func (r *v1Reader) value() (string, error) {
-	value, err := r.decoder.ReadValue()
+	value, err := r.Value()
 	if err != nil {
 		return "", err
 	}
@@ -361,19 +362,19 @@ func (r *v1Reader) value() (string, error) {
 	case 'n':
 		return "", nil
 	case '"':
-		return r.texts.of(r.plain(value)), nil
+		return r.Shared(r.Plain(value)), nil
 	case '{', '[':
 		value = value.Clone()
 		err = value.Compact()
 	}
-	return r.texts.of(value), err
+	return r.Shared(value), err
 }
 
 const microsMax = math.MaxInt64 / int64(time.Microsecond)
 
 // micros reads a number of microseconds that is not trusted to fit.
 func (r *v1Reader) micros() (int64, error) {
-	digits, err := r.digits()
+	digits, err := r.Digits()
 	return number(digits).within(microsMax), err
 }
 
@@ -385,16 +386,16 @@ func (r *idReader) trace(text string) sources.TraceID {
 	if id, ok := sources.ParseTraceID(text); ok {
 		return id
 	}
-	r.refuse(text, len(noTraceID))
-	return noTraceID
+	r.refuse(text, len(otlp.NoTraceID))
+	return otlp.NoTraceID
 }
 
 func (r *idReader) span(text string) sources.SpanID {
 	if id, ok := sources.ParseSpanID(text); ok {
 		return id
 	}
-	r.refuse(text, len(noSpanID))
-	return noSpanID
+	r.refuse(text, len(otlp.NoSpanID))
+	return otlp.NoSpanID
 }
 
 func (r *idReader) refuse(text string, digits int) {

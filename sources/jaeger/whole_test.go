@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/ptrace"
 
 	"obs/sources"
+	"obs/sources/otlp"
 )
 
 // What follows decodes an answer that has come whole, with OpenTelemetry's own decoder
@@ -38,9 +40,11 @@ func (a *wholeAssembly) add(s sources.Span) {
 func (a *wholeAssembly) traces() []sources.Trace {
 	var all []sources.Trace
 	for _, id := range a.ids {
-		spans := a.spans[id]
-		slices.SortStableFunc(spans, func(a, b sources.Span) int { return inOrder(&a, &b) })
-		all = append(all, sources.Trace{ID: id, Spans: withoutRepeats(spans)})
+		var one otlp.Assembly
+		for i := range a.spans[id] {
+			one.Spans = append(one.Spans, &a.spans[id][i])
+		}
+		all = append(all, one.Traces()...)
 	}
 	return all
 }
@@ -78,11 +82,11 @@ func wholeDecodeOTLP(body []byte) ([]sources.Trace, error) {
 
 func wholeAddResource(all *wholeAssembly, rs ptrace.ResourceSpans) {
 	resource := wholeAttributesOf(rs.Resource().Attributes())
-	service := resource.Get(serviceName)
+	service := resource.Get(otlp.ServiceName)
 	for _, ss := range rs.ScopeSpans().All() {
 		scope := wholeAttributesOf(ss.Scope().Attributes())
-		scope = appendMissing(scope, sources.Attribute{Key: scopeName, Value: ss.Scope().Name()})
-		scope = appendMissing(scope, sources.Attribute{Key: scopeVersion, Value: ss.Scope().Version()})
+		scope = otlp.AppendMissing(scope, sources.Attribute{Key: "otel.scope.name", Value: ss.Scope().Name()})
+		scope = otlp.AppendMissing(scope, sources.Attribute{Key: "otel.scope.version", Value: ss.Scope().Version()})
 		for _, s := range ss.Spans().All() {
 			span := wholeSpanOf(s, scope)
 			span.Service, span.Resource = service, resource
@@ -99,11 +103,11 @@ func wholeSpanOf(s ptrace.Span, scope sources.Attributes) sources.Span {
 		Kind:          wholeKinds[s.Kind()],
 		Status:        sources.StatusUnset,
 		StatusMessage: s.Status().Message(),
-		Start:         moment(uint64(s.StartTimestamp())),
-		Duration:      elapsed(uint64(s.StartTimestamp()), uint64(s.EndTimestamp())),
+		Start:         wholeMoment(uint64(s.StartTimestamp())),
+		Duration:      max(0, wholeMoment(uint64(s.EndTimestamp())).Sub(wholeMoment(uint64(s.StartTimestamp())))),
 		Attributes:    wholeAttributesOf(s.Attributes()),
 	}
-	if parent := wholeSpanIDOf(s.ParentSpanID()); parent != noSpanID {
+	if parent := wholeSpanIDOf(s.ParentSpanID()); parent != otlp.NoSpanID {
 		span.ParentID = parent
 	}
 	switch s.Status().Code() {
@@ -113,13 +117,13 @@ func wholeSpanOf(s ptrace.Span, scope sources.Attributes) sources.Span {
 		span.Status = sources.StatusError
 	}
 	for _, a := range scope {
-		span.Attributes = appendMissing(span.Attributes, a)
+		span.Attributes = otlp.AppendMissing(span.Attributes, a)
 	}
-	span.Attributes = appendMissing(span.Attributes, sources.Attribute{Key: traceState, Value: s.TraceState().AsRaw()})
+	span.Attributes = otlp.AppendMissing(span.Attributes, sources.Attribute{Key: "w3c.tracestate", Value: s.TraceState().AsRaw()})
 	span.Attributes.Sort()
 	for _, e := range s.Events().All() {
 		span.Events = append(span.Events, sources.Event{
-			Time: moment(uint64(e.Timestamp())), Name: e.Name(), Attributes: wholeAttributesOf(e.Attributes()),
+			Time: wholeMoment(uint64(e.Timestamp())), Name: e.Name(), Attributes: wholeAttributesOf(e.Attributes()),
 		})
 	}
 	for _, l := range s.Links().All() {
@@ -128,6 +132,11 @@ func wholeSpanOf(s ptrace.Span, scope sources.Attributes) sources.Span {
 		}
 	}
 	return span
+}
+
+// wholeMoment is a time that 63 bits of nanoseconds can hold.
+func wholeMoment(nanos uint64) time.Time {
+	return time.Unix(0, int64(min(nanos, math.MaxInt64))).UTC()
 }
 
 var wholeKinds = map[ptrace.SpanKind]sources.Kind{
@@ -141,7 +150,7 @@ var wholeKinds = map[ptrace.SpanKind]sources.Kind{
 func wholeTraceIDOf(id pcommon.TraceID) sources.TraceID {
 	parsed, ok := sources.ParseTraceID(id.String())
 	if !ok {
-		return noTraceID
+		return otlp.NoTraceID
 	}
 	return parsed
 }
@@ -149,7 +158,7 @@ func wholeTraceIDOf(id pcommon.TraceID) sources.TraceID {
 func wholeSpanIDOf(id pcommon.SpanID) sources.SpanID {
 	parsed, ok := sources.ParseSpanID(id.String())
 	if !ok {
-		return noSpanID
+		return otlp.NoSpanID
 	}
 	return parsed
 }
@@ -236,7 +245,7 @@ func wholeProcessOf(p wholeV1Process) sources.Span {
 	if p.Service == noService {
 		p.Service = ""
 	}
-	resource := appendMissing(wholeTagsOf(p.Tags), sources.Attribute{Key: serviceName, Value: p.Service})
+	resource := otlp.AppendMissing(wholeTagsOf(p.Tags), sources.Attribute{Key: otlp.ServiceName, Value: p.Service})
 	resource.Sort()
 	return sources.Span{Service: p.Service, Resource: resource}
 }
@@ -281,7 +290,7 @@ func (s *wholeV1Span) refer(span *sources.Span, ids *idReader) {
 	targets := make([]sources.Reference, len(s.Refs))
 	for i, ref := range s.Refs {
 		targets[i] = sources.Reference{TraceID: ids.trace(ref.TraceID), SpanID: ids.span(ref.SpanID)}
-		if targets[i].TraceID != span.TraceID || targets[i].SpanID == noSpanID {
+		if targets[i].TraceID != span.TraceID || targets[i].SpanID == otlp.NoSpanID {
 			continue
 		}
 		if parent < 0 || (ref.Type == "CHILD_OF" && s.Refs[parent].Type != "CHILD_OF") {
@@ -292,11 +301,11 @@ func (s *wholeV1Span) refer(span *sources.Span, ids *idReader) {
 		switch {
 		case i == parent:
 			span.ParentID = target.SpanID
-		case target.TraceID != noTraceID && target.SpanID != noSpanID:
+		case target.TraceID != otlp.NoTraceID && target.SpanID != otlp.NoSpanID:
 			span.Links = append(span.Links, target)
 		}
 	}
-	if old := ids.span(s.ParentID); parent < 0 && old != noSpanID {
+	if old := ids.span(s.ParentID); parent < 0 && old != otlp.NoSpanID {
 		span.ParentID = old
 	}
 }

@@ -1,4 +1,4 @@
-package jaeger
+package otlp
 
 import (
 	"bytes"
@@ -54,7 +54,7 @@ func (r *otlpReader) value() (string, error) {
 		default:
 			var value any
 			value, err = r.valueOf(string(name))
-			text = asText(value)
+			text = AsText(value)
 		}
 		return err
 	})
@@ -148,8 +148,8 @@ func (r *otlpReader) integer() (int64, error) {
 	return strconv.ParseInt(string(digits), 10, 64)
 }
 
-// asText is a value as Jaeger writes it where it needs text.
-func asText(value any) string {
+// AsText is a value as Jaeger writes it where it needs text.
+func AsText(value any) string {
 	switch v := value.(type) {
 	case nil:
 		return ""
@@ -173,8 +173,8 @@ func asText(value any) string {
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
-// appendMissing appends an attribute that has a value and no namesake in the list.
-func appendMissing(list sources.Attributes, a sources.Attribute) sources.Attributes {
+// AppendMissing appends an attribute that has a value and no namesake in the list.
+func AppendMissing(list sources.Attributes, a sources.Attribute) sources.Attributes {
 	if a.Value == "" || slices.ContainsFunc(list, func(other sources.Attribute) bool { return other.Key == a.Key }) {
 		return list
 	}

@@ -1,8 +1,7 @@
-package jaeger
+package otlp
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/maphash"
@@ -95,7 +94,7 @@ func (s *scanner) scalar(kinds string) (jsontext.Value, error) {
 }
 
 func (s *scanner) misplaced(kind jsontext.Kind) error {
-	return fmt.Errorf("%s of the answer is of another kind than in Jaeger's: %s", s.decoder.StackPointer(), kind)
+	return fmt.Errorf("%s of the answer is of another kind than expected: %s", s.decoder.StackPointer(), kind)
 }
 
 func (s *scanner) skip() error { return s.decoder.SkipValue() }
@@ -139,18 +138,6 @@ func (s *scanner) whole() (uint64, error) {
 		return 0, err
 	}
 	return strconv.ParseUint(string(digits), 10, 64)
-}
-
-// refusal reads what the answer holds under one of the names errors and error.
-func (s *scanner) refusal(name string, into *refusal) error {
-	value, err := s.decoder.ReadValue()
-	if err != nil {
-		return err
-	}
-	if name == "errors" {
-		return json.Unmarshal(value, &into.Errors)
-	}
-	return json.Unmarshal(value, &into.Error)
 }
 
 // end tells what is wrong with an answer that goes on behind its end.

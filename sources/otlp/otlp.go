@@ -1,10 +1,8 @@
-package jaeger
+package otlp
 
 import (
 	"encoding/hex"
-	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,76 +17,21 @@ const (
 	scopeName    = "otel.scope.name"
 	scopeVersion = "otel.scope.version"
 	traceState   = "w3c.tracestate"
-	serviceName  = "service.name"
+	ServiceName  = "service.name"
 )
-
-// decodeOTLP reads the answers of v3: one object with all traces merged, or several
-// after one another, as the API is defined as a stream. Names are taken in both of
-// protocol buffers' spellings.
-//
-// Servers from before 2024 wrote an early OTLP, with IDs in base64 or with spans under a
-// name since given up. It is refused, so that v1 is asked.
-func decodeOTLP(body io.Reader) ([]sources.Trace, error) {
-	r := &otlpReader{scanner: newScanner(body)}
-	for {
-		switch err := r.part(); {
-		case errors.Is(err, io.EOF) && r.resources > 0 && len(r.all.spans) == 0:
-			return nil, errors.New("the answer holds resources without spans")
-		case errors.Is(err, io.EOF):
-			return r.all.traces(), nil
-		case err != nil:
-			return nil, err
-		}
-	}
-}
 
 // otlpReader reads one answer.
 type otlpReader struct {
 	*scanner
-	all       assembly
+	all       Assembly
 	resources int
 	list      sources.Attributes // of what is being read
-}
-
-// part reads one of the answer's objects. It returns io.EOF where there is no more.
-func (r *otlpReader) part() error {
-	if r.decoder.PeekKind() == 0 { // the end, or no JSON
-		_, err := r.decoder.ReadToken()
-		return err
-	}
-	held := false
-	var refused refusal
-	err := r.object(func(name []byte) error {
-		switch string(name) {
-		case "result":
-			held = true
-			return r.object(func(name []byte) error {
-				switch string(name) {
-				case "resourceSpans", "resource_spans":
-					return r.array(r.resourceSpans)
-				}
-				return r.skip()
-			})
-		case "errors", "error":
-			return r.refusal(string(name), &refused)
-		}
-		return r.skip()
-	})
-	switch {
-	case err != nil:
-		return err
-	case !held && refused.String() != "":
-		return &kindError{sources.ErrServer, refused.String()}
-	case !held:
-		return errors.New("the answer holds no result")
-	}
-	return nil
 }
 
 // resourceSpans reads the spans of one resource, which may stand before or behind it.
 func (r *otlpReader) resourceSpans() error {
 	r.resources++
-	first := len(r.all.spans)
+	first := len(r.all.Spans)
 	var resource sources.Attributes
 	err := r.object(func(name []byte) error {
 		switch string(name) {
@@ -106,8 +49,8 @@ func (r *otlpReader) resourceSpans() error {
 		}
 		return r.skip()
 	})
-	service := resource.Get(serviceName)
-	for _, span := range r.all.spans[first:] {
+	service := resource.Get(ServiceName)
+	for _, span := range r.all.Spans[first:] {
 		span.Service, span.Resource = service, resource
 	}
 	return err
@@ -116,7 +59,7 @@ func (r *otlpReader) resourceSpans() error {
 // scopeSpans reads the spans of one instrumentation, which may stand before or behind
 // what is said of it.
 func (r *otlpReader) scopeSpans() error {
-	first := len(r.all.spans)
+	first := len(r.all.Spans)
 	var scope sources.Attributes
 	err := r.object(func(name []byte) (err error) {
 		switch string(name) {
@@ -126,15 +69,15 @@ func (r *otlpReader) scopeSpans() error {
 		case "spans":
 			return r.array(func() error {
 				span, err := r.span(len(scope))
-				r.all.spans = append(r.all.spans, &span)
+				r.all.Spans = append(r.all.Spans, &span)
 				return err
 			})
 		}
 		return r.skip()
 	})
-	for _, span := range r.all.spans[first:] {
+	for _, span := range r.all.Spans[first:] {
 		for _, a := range scope {
-			span.Attributes = appendMissing(span.Attributes, a)
+			span.Attributes = AppendMissing(span.Attributes, a)
 		}
 		span.Attributes.Sort()
 	}
@@ -158,13 +101,13 @@ func (r *otlpReader) scope() (sources.Attributes, error) {
 		}
 		return err
 	})
-	scope = appendMissing(scope, sources.Attribute{Key: scopeName, Value: called})
-	return appendMissing(scope, sources.Attribute{Key: scopeVersion, Value: version}), err
+	scope = AppendMissing(scope, sources.Attribute{Key: scopeName, Value: called})
+	return AppendMissing(scope, sources.Attribute{Key: scopeVersion, Value: version}), err
 }
 
 // span reads a span, with room for some more attributes.
 func (r *otlpReader) span(room int) (sources.Span, error) {
-	span := sources.Span{TraceID: noTraceID, ID: noSpanID, Status: sources.StatusUnset}
+	span := sources.Span{TraceID: NoTraceID, ID: NoSpanID, Status: sources.StatusUnset}
 	var start, end uint64
 	var state string
 	err := r.object(func(name []byte) (err error) {
@@ -202,12 +145,12 @@ func (r *otlpReader) span(room int) (sources.Span, error) {
 		}
 		return err
 	})
-	if span.ParentID == noSpanID {
+	if span.ParentID == NoSpanID {
 		span.ParentID = ""
 	}
 	span.Start, span.Duration = moment(start), elapsed(start, end)
-	span.Attributes = appendMissing(span.Attributes, sources.Attribute{Key: traceState, Value: state})
-	inTime(span.Events)
+	span.Attributes = AppendMissing(span.Attributes, sources.Attribute{Key: traceState, Value: state})
+	InTime(span.Events)
 	return span, err
 }
 
@@ -233,7 +176,7 @@ func (r *otlpReader) event() (sources.Event, error) {
 }
 
 func (r *otlpReader) link(span *sources.Span) error {
-	link := sources.Reference{TraceID: noTraceID, SpanID: noSpanID}
+	link := sources.Reference{TraceID: NoTraceID, SpanID: NoSpanID}
 	err := r.object(func(name []byte) (err error) {
 		switch string(name) {
 		case "traceId", "trace_id":
@@ -245,7 +188,7 @@ func (r *otlpReader) link(span *sources.Span) error {
 		}
 		return err
 	})
-	if link.TraceID != noTraceID && link.SpanID != noSpanID {
+	if link.TraceID != NoTraceID && link.SpanID != NoSpanID {
 		span.Links = append(span.Links, link)
 	}
 	return err
@@ -311,24 +254,24 @@ func (r *otlpReader) enum(names []string) (int, error) {
 // traceID reads an ID, whose digits are all there unless it is left out.
 func (r *otlpReader) traceID() (sources.TraceID, error) {
 	text, err := r.id()
-	if err := r.hexadecimal(text, len(noTraceID), err); err != nil {
-		return noTraceID, err
+	if err := r.hexadecimal(text, len(NoTraceID), err); err != nil {
+		return NoTraceID, err
 	}
 	if id, ok := sources.ParseTraceID(text); ok {
 		return id, nil
 	}
-	return noTraceID, nil
+	return NoTraceID, nil
 }
 
 func (r *otlpReader) spanID() (sources.SpanID, error) {
 	text, err := r.id()
-	if err := r.hexadecimal(text, len(noSpanID), err); err != nil {
-		return noSpanID, err
+	if err := r.hexadecimal(text, len(NoSpanID), err); err != nil {
+		return NoSpanID, err
 	}
 	if id, ok := sources.ParseSpanID(text); ok {
 		return id, nil
 	}
-	return noSpanID, nil
+	return NoSpanID, nil
 }
 
 func (r *otlpReader) hexadecimal(text string, digits int, err error) error {

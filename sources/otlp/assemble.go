@@ -1,4 +1,4 @@
-package jaeger
+package otlp
 
 import (
 	"cmp"
@@ -14,21 +14,21 @@ import (
 // spent, under the zeros and not under an empty ID, which would make it the parent
 // of every root. A parent of all zeros means that there is none.
 const (
-	noTraceID sources.TraceID = "00000000000000000000000000000000"
-	noSpanID  sources.SpanID  = "0000000000000000"
+	NoTraceID sources.TraceID = "00000000000000000000000000000000"
+	NoSpanID  sources.SpanID  = "0000000000000000"
 )
 
-// assembly gathers the spans of an answer. Each stands by itself until all are there: a
+// Assembly gathers the spans of an answer. Each stands by itself until all are there: a
 // list that grows is copied again and again.
-type assembly struct{ spans []*sources.Span }
+type Assembly struct{ Spans []*sources.Span }
 
-// traces parts the spans into traces, in the order in which traces first occur, and
+// Traces parts the spans into traces, in the order in which traces first occur, and
 // keeps none.
-func (a *assembly) traces() []sources.Trace {
+func (a *Assembly) Traces() []sources.Trace {
 	rank := map[sources.TraceID]int32{}
 	var counts []int
-	ranks, order := make([]int32, len(a.spans)), make([]int32, len(a.spans))
-	for i, s := range a.spans {
+	ranks, order := make([]int32, len(a.Spans)), make([]int32, len(a.Spans))
+	for i, s := range a.Spans {
 		at, known := rank[s.TraceID]
 		if !known {
 			at = int32(len(counts))
@@ -39,14 +39,14 @@ func (a *assembly) traces() []sources.Trace {
 		ranks[i], order[i] = at, int32(i)
 	}
 	slices.SortFunc(order, func(i, j int32) int {
-		return cmp.Or(cmp.Compare(ranks[i], ranks[j]), inOrder(a.spans[i], a.spans[j]), cmp.Compare(i, j))
+		return cmp.Or(cmp.Compare(ranks[i], ranks[j]), inOrder(a.Spans[i], a.Spans[j]), cmp.Compare(i, j))
 	})
 	var all []sources.Trace
 	for _, n := range counts {
 		spans := make([]sources.Span, n)
 		for i, at := range order[:n] {
-			spans[i] = *a.spans[at]
-			a.spans[at] = nil
+			spans[i] = *a.Spans[at]
+			a.Spans[at] = nil
 		}
 		order = order[n:]
 		all = append(all, sources.Trace{ID: spans[0].TraceID, Spans: withoutRepeats(spans)})
@@ -54,8 +54,8 @@ func (a *assembly) traces() []sources.Trace {
 	return all
 }
 
-// inTime puts the events of a span in order of time: the server orders them by name.
-func inTime(events []sources.Event) {
+// InTime puts the events of a span in order of time: the server orders them by name.
+func InTime(events []sources.Event) {
 	slices.SortStableFunc(events, func(a, b sources.Event) int { return a.Time.Compare(b.Time) })
 }
 
@@ -91,7 +91,7 @@ func withoutRepeats(ordered []sources.Span) []sources.Span {
 			start = s.Start
 		}
 		this := identity{s.ID, s.Service, s.Kind}
-		repeated := seen[this] && s.ID != noSpanID
+		repeated := seen[this] && s.ID != NoSpanID
 		seen[this] = true
 		return repeated
 	})
