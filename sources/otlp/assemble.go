@@ -39,7 +39,10 @@ func (a *Assembly) Traces() []sources.Trace {
 		ranks[i], order[i] = at, int32(i)
 	}
 	slices.SortFunc(order, func(i, j int32) int {
-		return cmp.Or(cmp.Compare(ranks[i], ranks[j]), inOrder(a.Spans[i], a.Spans[j]), cmp.Compare(i, j))
+		if ranks[i] != ranks[j] {
+			return cmp.Compare(ranks[i], ranks[j])
+		}
+		return cmp.Or(inOrder(a.Spans[i], a.Spans[j]), cmp.Compare(i, j))
 	})
 	var all []sources.Trace
 	for _, n := range counts {
@@ -63,8 +66,10 @@ func InTime(events []sources.Event) {
 // longest comes first, since it may be the parent of the others; the rest makes the
 // order the same on every run.
 func inOrder(a, b *sources.Span) int {
+	if earlier := a.Start.Compare(b.Start); earlier != 0 { // nearly always
+		return earlier
+	}
 	return cmp.Or(
-		a.Start.Compare(b.Start),
 		cmp.Compare(b.Duration, a.Duration),
 		cmp.Compare(a.ID, b.ID),
 		cmp.Compare(a.Service, b.Service),

@@ -26,6 +26,8 @@ type otlpReader struct {
 	all       Assembly
 	resources int
 	list      sources.Attributes // of what is being read
+	alone     int                // so many spans are read on the way
+	hands     chan *hand         // that are free; nil before there is more to do
 }
 
 // resourceSpans reads the spans of one resource, which may stand before or behind it.
@@ -67,11 +69,7 @@ func (r *otlpReader) scopeSpans() error {
 			scope, err = r.scope()
 			return err
 		case "spans":
-			return r.array(func() error {
-				span, err := r.span(len(scope))
-				r.all.Spans = append(r.all.Spans, &span)
-				return err
-			})
+			return r.spans(len(scope))
 		}
 		return r.skip()
 	})

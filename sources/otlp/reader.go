@@ -72,7 +72,7 @@ type Reader struct {
 // NewReader returns a reader at the beginning of body.
 func NewReader(body io.Reader) *Reader {
 	s := newScanner(body)
-	return &Reader{&Scanner{s}, &otlpReader{scanner: s}}
+	return &Reader{&Scanner{s}, &otlpReader{scanner: s, alone: aloneSpans}}
 }
 
 // ResourceSpans reads a list of resources with their spans, which in OTLP stands under
