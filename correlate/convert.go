@@ -10,18 +10,18 @@ import (
 // FromTree turns a trace whose structure is worked out into the case's form: the spans
 // parents first, siblings in order of start.
 func FromTree(tree *spans.Tree) Trace {
-	window := tree.Trace.Window()
+	window, path := tree.Trace.Window(), tree.OnPath()
 	trace := Trace{
 		ID: tree.Trace.ID, SpanCount: len(tree.Nodes), Start: window.From.UTC(),
 		DurationSeconds: window.Duration().Seconds(),
-		CriticalPath:    []OnPath{}, Spans: make([]Span, 0, len(tree.Nodes)),
+		CriticalPath:    make([]OnPath, 0, len(path)), Spans: make([]Span, 0, len(tree.Nodes)),
 	}
 	if tree.Main != spans.None {
 		root := tree.Span(tree.Main)
 		trace.Root = &Work{Service: root.Service, Operation: root.Operation}
 		trace.Start, trace.DurationSeconds = root.Start.UTC(), root.Duration.Seconds()
 	}
-	for _, i := range tree.OnPath() {
+	for _, i := range path {
 		span := tree.Span(i)
 		trace.CriticalPath = append(trace.CriticalPath, OnPath{
 			SpanID: span.ID, Service: span.Service, Operation: span.Operation,

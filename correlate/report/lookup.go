@@ -62,6 +62,9 @@ func restTitle(c *correlate.Case, left []correlate.Record) string {
 
 // bySpan parts the records into those beneath a span of the trace and the others.
 func bySpan(t *correlate.Trace, all []correlate.Record) (beneath map[sources.SpanID][]correlate.Record, left []correlate.Record) {
+	if len(all) == 0 {
+		return nil, nil
+	}
 	beneath = map[sources.SpanID][]correlate.Record{}
 	ids := map[sources.SpanID]bool{}
 	for i := range t.Spans {

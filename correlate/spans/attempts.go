@@ -74,7 +74,11 @@ func (t *Tree) runs(calls []int) [][]int {
 }
 
 func resent(s *sources.Span) int {
-	n, err := strconv.Atoi(s.Attributes.Get(resendCount))
+	count := s.Attributes.Get(resendCount)
+	if count == "" { // for which an error is too dear in a large trace
+		return 0
+	}
+	n, err := strconv.Atoi(count)
 	if err != nil {
 		return 0
 	}

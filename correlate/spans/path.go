@@ -35,6 +35,7 @@ func (t *Tree) walkCriticalPath() {
 		return frame{span: span, from: from, until: until, byEnd: byEnd, first: true}
 	}
 	root := t.Main
+	t.Path = make([]Stretch, 0, len(t.Nodes))
 	stack := []frame{open(root, t.Span(root).Start, t.Span(root).End())}
 	for len(stack) > 0 {
 		f := &stack[len(stack)-1]
@@ -83,8 +84,8 @@ func (t *Tree) addStretch(span int, from, to time.Time) {
 // OnPath lists the spans on the critical path, each once, in order of their first
 // stretch.
 func (t *Tree) OnPath() []int {
-	seen := make(map[int]bool, len(t.Path))
-	var order []int
+	seen := make([]bool, len(t.Nodes))
+	order := make([]int, 0, min(len(t.Path), len(t.Nodes)))
 	for _, stretch := range t.Path {
 		if !seen[stretch.Span] {
 			seen[stretch.Span] = true
