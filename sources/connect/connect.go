@@ -1,37 +1,78 @@
-// Package connect turns what a person configured, by flags and by environment, into
-// opened sources.
+// Package connect turns what a person configured, by flags, by environment and by profile,
+// into opened sources.
 //
-// It is the one place that knows all backends: a new one is a package beside the others
-// and a line here. It sends nothing; whether an address answers shows with the first
-// query.
+// It is the one place that knows all backends: a new one is a package beside the others, an
+// entry in kinds and a case in open. Nothing is sent, unless a Grafana has to be asked which
+// data sources it has; whether an address answers shows with the first query.
+//
+// The rule that everything here keeps: credentials go to the address that they were written
+// down beside, and to no other.
 package connect
 
 import (
+	"cmp"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/url"
 	"os"
-	"strings"
+	"path/filepath"
 	"time"
 
 	"obs/sources"
+	"obs/sources/connect/profile"
 	"obs/sources/jaeger"
 	"obs/sources/loki"
 	"obs/sources/prometheus"
 	"obs/sources/transport"
 )
 
-// Options are what was configured. A flag wins over the environment.
+// Options are what was configured. A flag wins over the environment, and that over the
+// profile.
 type Options struct {
-	PrometheusURL, LokiURL, JaegerURL string // from the flags; empty when not given
+	// From the flags; empty when not given.
+	PrometheusURL, LokiURL, JaegerURL string
+	// Profile is the one to use, from a flag; OBS_PROFILE's or the current one when empty.
+	Profile string
+	// Config is the path of the configuration file; empty to read none.
+	Config string
+	// Dir is the working directory, whose own file is read; empty to read none.
+	Dir string
 	// Getenv reads the environment; os.Getenv when nil.
 	Getenv func(string) string
-	// ReadFile reads a file that holds a secret; os.ReadFile when nil.
-	ReadFile func(string) ([]byte, error)
-	Ledger   *sources.Ledger
-	Timeout  time.Duration // of one attempt; transport's default when 0
+	Ledger *sources.Ledger
+	// Timeout of one attempt; transport's default when 0.
+	Timeout time.Duration
+	// Cache is a folder for what can be found out again; empty to keep nothing.
+	Cache string
+}
+
+// kind is one kind of backend, as it is configured.
+type kind struct {
+	backend sources.Backend
+	flag    string
+	prefix  string   // of its environment variables
+	address []string // the variables with its address, in the order of their rank
+}
+
+var kinds = []kind{
+	{sources.Prometheus, "--prometheus-url", "PROMETHEUS", []string{"PROMETHEUS_URL"}},
+	{sources.Loki, "--loki-url", "LOKI", []string{"LOKI_URL", "LOKI_ADDR"}},
+	{sources.Jaeger, "--jaeger-url", "JAEGER", []string{"JAEGER_URL"}},
+}
+
+func (o *Options) given(b sources.Backend) string {
+	switch b {
+	case sources.Prometheus:
+		return o.PrometheusURL
+	case sources.Loki:
+		return o.LokiURL
+	case sources.Jaeger:
+		return o.JaegerURL
+	}
+	return ""
 }
 
 // NotConfiguredError tells that there is no address of any backend.
@@ -41,59 +82,195 @@ func (NotConfiguredError) Error() string { return "no backend is configured" }
 
 // Hint says what to do about it.
 func (NotConfiguredError) Hint() string {
-	return "set PROMETHEUS_URL, LOKI_URL (or LOKI_ADDR) and JAEGER_URL, or give --prometheus-url, --loki-url and --jaeger-url; any one of them will do"
+	return "set PROMETHEUS_URL, LOKI_URL (or LOKI_ADDR) and JAEGER_URL, or give --prometheus-url, --loki-url and --jaeger-url; any one of them will do. obs config import finds what runs here, and obs demo needs nothing"
 }
 
-// ErrEmptyToken tells that a file which is to hold a token holds none. Asking without
-// one would look as if the server had refused it.
-var ErrEmptyToken = errors.New("the file is empty")
+// Target is where one backend is, and what it wants to see.
+type Target struct {
+	URL string
+	// Origin and Credentials tell where address and credentials were found, for hints.
+	Origin, Credentials string
+	Access              transport.Access
+}
 
-// Open checks the addresses and returns what can be read from. A backend without an
-// address is left nil; that all three are is a NotConfiguredError.
-func Open(o Options) (sources.Set, error) {
+// Settings are everything that was configured.
+type Settings struct {
+	Profile  string // its name; empty where none is used
+	Names    profile.Names
+	Since    string
+	Baseline string
+	// Warnings are to be shown.
+	Warnings []string
+	// Targets are the backends that have an address. The others may be behind Grafana.
+	Targets map[sources.Backend]Target
+	Grafana *GrafanaTarget
+
+	options Options
+}
+
+// Load reads flags, environment and files. What is written there wrongly is an error that is
+// a *profile.Mistake or names the variable.
+func Load(o Options) (*Settings, error) {
 	if o.Getenv == nil {
 		o.Getenv = os.Getenv
-	}
-	if o.ReadFile == nil {
-		o.ReadFile = os.ReadFile
 	}
 	if o.Ledger == nil {
 		o.Ledger = &sources.Ledger{}
 	}
-	set := sources.Set{Ledger: o.Ledger}
-	if address, origin := o.address(o.PrometheusURL, "--prometheus-url", "PROMETHEUS_URL"); address != "" {
-		client, err := transport.New(transport.Options{
-			Backend: sources.Prometheus, URL: address, Origin: origin, Timeout: o.Timeout,
-			Explain: prometheus.Explain, Final: prometheus.Final,
-		})
-		if err != nil {
-			return sources.Set{}, err
-		}
-		set.Metrics, set.OnClose = prometheus.New(client, o.Ledger), append(set.OnClose, client.Close)
+	s := &Settings{Targets: map[sources.Backend]Target{}, options: o}
+	used, err := s.profile()
+	if err != nil {
+		return nil, err
 	}
-	if address, origin := o.address(o.LokiURL, "--loki-url", "LOKI_URL", "LOKI_ADDR"); address != "" {
-		credentials, err := o.lokiCredentials()
-		if err != nil {
-			return sources.Set{}, err
+	local := profile.Profile{}
+	if o.Dir != "" {
+		path := filepath.Join(o.Dir, profile.LocalName)
+		found := false
+		if local, found, err = profile.ReadLocal(path); err != nil {
+			return nil, err
 		}
-		client, err := transport.New(transport.Options{
-			Backend: sources.Loki, URL: address, Origin: origin, Timeout: o.Timeout,
-			Explain: loki.Explain, Access: credentials,
-		})
-		if err != nil {
-			return sources.Set{}, err
+		if found {
+			s.add(&local)
 		}
-		set.Logs, set.OnClose = loki.New(client, o.Ledger), append(set.OnClose, client.Close)
-		set.LogsKey = keyOf(address, credentials.Tenant)
 	}
-	if address, origin := o.address(o.JaegerURL, "--jaeger-url", "JAEGER_URL"); address != "" {
-		client, err := transport.New(transport.Options{
-			Backend: sources.Jaeger, URL: address, Origin: origin, Timeout: o.Timeout, Explain: jaeger.Explain,
-		})
+	for _, k := range kinds {
+		target, found, err := s.target(k, used, &local)
 		if err != nil {
-			return sources.Set{}, err
+			return nil, err
 		}
-		set.Traces, set.OnClose = jaeger.New(client, o.Ledger), append(set.OnClose, client.Close)
+		if found {
+			s.Targets[k.backend] = target
+		}
+	}
+	if s.Grafana, err = s.grafana(used); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// profile is the profile that is used, an empty one where there is none.
+func (s *Settings) profile() (*profile.Profile, error) {
+	o := &s.options
+	name := cmp.Or(o.Profile, o.Getenv("OBS_PROFILE"))
+	var file profile.File
+	if o.Config != "" {
+		var err error
+		if file, s.Warnings, err = profile.Read(o.Config); err != nil {
+			return nil, err
+		}
+	}
+	if name = cmp.Or(name, file.Current); name == "" {
+		return &profile.Profile{}, nil
+	}
+	p, err := file.Find(name)
+	if err != nil {
+		return nil, err
+	}
+	s.Profile = name
+	s.add(p)
+	return p, nil
+}
+
+// add takes over what is not about connections, where it was not said before.
+func (s *Settings) add(p *profile.Profile) {
+	s.Since, s.Baseline = cmp.Or(s.Since, p.Since), cmp.Or(s.Baseline, p.Baseline)
+	s.Names.TraceIDFields = append(s.Names.TraceIDFields, p.Names.TraceIDFields...)
+	s.Names.RequestIDFields = append(s.Names.RequestIDFields, p.Names.RequestIDFields...)
+	for name, others := range p.Names.Services {
+		if s.Names.Services == nil {
+			s.Names.Services = map[string][]string{}
+		}
+		if _, said := s.Names.Services[name]; !said {
+			s.Names.Services[name] = others
+		}
+	}
+}
+
+// target is where a backend is. An address and its credentials come from the same place,
+// but that the environment's credentials also serve an address from a flag.
+func (s *Settings) target(k kind, used, local *profile.Profile) (target Target, found bool, err error) {
+	o := &s.options
+	own := connectionOf(used, k.backend)
+	if address, origin := o.address(k); address != "" {
+		access, credentials, err := o.environment(k)
+		if err != nil {
+			return Target{}, false, err
+		}
+		target = Target{URL: address, Origin: origin, Credentials: credentials, Access: access}
+		// The same server as in the profile is let in as there.
+		if credentials == "" && own != nil && sameHost(address, own.URL) {
+			if target.Access, err = s.access(own, k.backend); err != nil {
+				return Target{}, false, err
+			}
+			target.Credentials = s.key(k.backend)
+		}
+		return target, true, nil
+	}
+	if own != nil && own.URL != "" {
+		access, err := s.access(own, k.backend)
+		if err != nil {
+			return Target{}, false, err
+		}
+		return Target{URL: own.URL, Origin: s.key(k.backend) + ".url", Credentials: s.key(k.backend), Access: access}, true, nil
+	}
+	if c := connectionOf(local, k.backend); c != nil && c.URL != "" {
+		return Target{URL: c.URL, Origin: profile.LocalName}, true, nil
+	}
+	return Target{}, false, nil
+}
+
+// key names the place of a backend's configuration in the profile.
+func (s *Settings) key(b sources.Backend) string {
+	return fmt.Sprintf("%s in profile %s", b, s.Profile)
+}
+
+func sameHost(a, b string) bool {
+	one, err := url.Parse(a)
+	two, err2 := url.Parse(b)
+	return err == nil && err2 == nil && one.Scheme == two.Scheme && one.Host == two.Host && one.Path == two.Path
+}
+
+func connectionOf(p *profile.Profile, b sources.Backend) *profile.Connection {
+	switch b {
+	case sources.Prometheus:
+		return p.Prometheus
+	case sources.Loki:
+		return p.Loki
+	case sources.Jaeger:
+		return p.Jaeger
+	case sources.Tempo:
+		return p.Tempo
+	case sources.Alertmanager:
+		return p.Alertmanager
+	}
+	return nil
+}
+
+// Open is Load and Settings.Open in one.
+func Open(o Options) (sources.Set, error) {
+	s, err := Load(o)
+	if err != nil {
+		return sources.Set{}, err
+	}
+	return s.Open(context.Background())
+}
+
+// Open checks the addresses and returns what can be read from. A backend without an
+// address is left nil; that all three are is a NotConfiguredError. Where there is a Grafana,
+// it is asked for the data sources that are still missing.
+func (s *Settings) Open(ctx context.Context) (sources.Set, error) {
+	set := sources.Set{Ledger: s.options.Ledger}
+	if err := s.findInGrafana(ctx); err != nil {
+		set.Close()
+		return sources.Set{}, err
+	}
+	for _, k := range kinds {
+		if target, found := s.Targets[k.backend]; found {
+			if err := s.open(&set, k.backend, target); err != nil {
+				set.Close()
+				return sources.Set{}, err
+			}
+		}
 	}
 	if set.Metrics == nil && set.Logs == nil && set.Traces == nil {
 		return sources.Set{}, NotConfiguredError{}
@@ -101,41 +278,32 @@ func Open(o Options) (sources.Set, error) {
 	return set, nil
 }
 
-// address is the flag's value, or that of the first variable that is set, with where it
-// was found.
-func (o *Options) address(given, flag string, variables ...string) (address, origin string) {
-	if given != "" {
-		return given, flag
+func (s *Settings) open(set *sources.Set, b sources.Backend, t Target) error {
+	o := transport.Options{
+		Backend: b, URL: t.URL, Origin: t.Origin, Credentials: t.Credentials, Access: t.Access, Timeout: s.options.Timeout,
 	}
-	for _, name := range variables {
-		if value := o.Getenv(name); value != "" {
-			return value, name
-		}
+	switch b {
+	case sources.Prometheus:
+		o.Explain, o.Final = prometheus.Explain, prometheus.Final
+	case sources.Loki:
+		o.Explain = loki.Explain
+	case sources.Jaeger:
+		o.Explain = jaeger.Explain
 	}
-	return "", ""
-}
-
-// lokiCredentials reads the variables that logcli reads too.
-func (o *Options) lokiCredentials() (transport.Access, error) {
-	var a transport.Access
-	token := o.Getenv("LOKI_BEARER_TOKEN")
-	if file := o.Getenv("LOKI_BEARER_TOKEN_FILE"); file != "" && token == "" {
-		text, err := o.ReadFile(file)
-		if err != nil {
-			return a, fmt.Errorf("LOKI_BEARER_TOKEN_FILE: %w", err)
-		}
-		if token = strings.TrimSpace(string(text)); token == "" {
-			return a, fmt.Errorf("LOKI_BEARER_TOKEN_FILE: %s: %w", file, ErrEmptyToken)
-		}
+	client, err := transport.New(o)
+	if err != nil {
+		return err
 	}
-	switch username, password := o.Getenv("LOKI_USERNAME"), o.Getenv("LOKI_PASSWORD"); {
-	case token != "":
-		a = transport.Bearer(token)
-	case username != "" || password != "":
-		a = transport.Basic(username, password)
+	set.OnClose = append(set.OnClose, client.Close)
+	switch b {
+	case sources.Prometheus:
+		set.Metrics = prometheus.New(client, s.options.Ledger)
+	case sources.Loki:
+		set.Logs, set.LogsKey = loki.New(client, s.options.Ledger), keyOf(t.URL, t.Access.Tenant)
+	case sources.Jaeger:
+		set.Traces = jaeger.New(client, s.options.Ledger)
 	}
-	a.Tenant = o.Getenv("LOKI_ORG_ID")
-	return a, nil
+	return nil
 }
 
 // keyOf is one for each address and tenant, whatever credentials stand in the address.
@@ -147,3 +315,6 @@ func keyOf(address, tenant string) string {
 	sum := sha256.Sum256([]byte(address + "\x00" + tenant))
 	return hex.EncodeToString(sum[:8])
 }
+
+// ErrTwoWays tells that two ways of showing who asks are configured at once.
+var ErrTwoWays = errors.New("more than one of username, token and http_config's credentials is given")

@@ -16,6 +16,7 @@ import (
 
 	"obs/sources"
 	"obs/sources/connect"
+	"obs/sources/connect/profile"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -204,13 +205,9 @@ func TestNothingConfigured(t *testing.T) {
 const basic = "Basic b3BzOmh1bnRlcjIhc2VjcmV0"
 
 func TestLokiCredentials(t *testing.T) {
-	files := map[string]string{"/run/token": "t0k3n-of-file\n", "/run/empty": " \n"}
-	readFile := func(name string) ([]byte, error) {
-		text, ok := files[name]
-		if !ok {
-			return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
-		}
-		return []byte(text), nil
+	file := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(file, []byte("t0k3n-of-file\n"), 0o600); err != nil {
+		t.Fatal(err)
 	}
 	tests := []struct {
 		name          string
@@ -229,7 +226,7 @@ func TestLokiCredentials(t *testing.T) {
 			authorization: "Bearer t0k3n-of-variable", secrets: []string{"t0k3n-of-variable"},
 		},
 		{
-			name: "a bearer token in a file", env: map[string]string{"LOKI_BEARER_TOKEN_FILE": "/run/token"},
+			name: "a bearer token in a file", env: map[string]string{"LOKI_BEARER_TOKEN_FILE": file},
 			authorization: "Bearer t0k3n-of-file", secrets: []string{"t0k3n-of-file"},
 		},
 		{
@@ -247,7 +244,7 @@ func TestLokiCredentials(t *testing.T) {
 			loki, other := serve(t), serve(t)
 			loki.refuse = true
 			set, err := connect.Open(connect.Options{
-				LokiURL: loki.URL, PrometheusURL: other.URL, JaegerURL: other.URL, Getenv: environment(test.env), ReadFile: readFile,
+				LokiURL: loki.URL, PrometheusURL: other.URL, JaegerURL: other.URL, Getenv: environment(test.env),
 			})
 			if err != nil {
 				t.Fatal(err)
@@ -288,33 +285,30 @@ func TestLokiCredentials(t *testing.T) {
 	}
 }
 
+// A file that cannot be read costs what it is for and nothing else.
 func TestTokenFiles(t *testing.T) {
-	readFile := func(name string) ([]byte, error) {
-		switch name {
-		case "/run/empty":
-			return []byte(" \n"), nil
-		case "/run/forbidden":
-			return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrPermission}
-		}
-		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+	dir := t.TempDir()
+	empty := filepath.Join(dir, "empty")
+	if err := os.WriteFile(empty, []byte(" \n"), 0o600); err != nil {
+		t.Fatal(err)
 	}
-	for name, want := range map[string]error{"/run/gone": fs.ErrNotExist, "/run/forbidden": fs.ErrPermission, "/run/empty": connect.ErrEmptyToken} {
+	for name, want := range map[string]error{filepath.Join(dir, "gone"): fs.ErrNotExist, empty: profile.ErrEmpty} {
+		s := serve(t)
 		env := environment(map[string]string{"LOKI_BEARER_TOKEN_FILE": name})
-		set, err := connect.Open(connect.Options{LokiURL: "http://127.0.0.1:1", PrometheusURL: "http://127.0.0.1:1", Getenv: env, ReadFile: readFile})
-		if !errors.Is(err, want) {
+		set, err := connect.Open(connect.Options{LokiURL: s.URL, PrometheusURL: s.URL, Getenv: env})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = set.Logs.Labels(t.Context(), window)
+		if !errors.Is(err, want) || !errors.Is(err, sources.ErrRefused) || s.asked() {
 			t.Errorf("%s: got %v, want %v", name, err, want)
-			continue
 		}
-		if text := err.Error(); !strings.Contains(text, "LOKI_BEARER_TOKEN_FILE") || !strings.Contains(text, name) {
-			t.Errorf("it does not say which file: %s", text)
+		var failure *sources.Error
+		if !errors.As(err, &failure) || !strings.Contains(failure.Hint, "LOKI_BEARER_TOKEN_FILE") || !strings.Contains(err.Error(), name) {
+			t.Errorf("it does not say which file: %v", err)
 		}
-		if set.Metrics != nil {
-			t.Errorf("%s: half of it is open", name)
-		}
-		// Without Loki its token is nobody's business.
-		if _, err := connect.Open(connect.Options{PrometheusURL: "http://127.0.0.1:1", Getenv: env, ReadFile: readFile}); err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
+		set.Logs = nil
+		ask(t, set)
 	}
 }
 

@@ -31,6 +31,9 @@ type Access struct {
 	Tenant string
 	// SigV4 signs each request for Amazon's services. Nil for none.
 	SigV4 *sigv4.SigV4Config
+	// Header is where user and password, or the token, go in place of Authorization; empty for
+	// that one.
+	Header string
 	// NoRedirects leaves redirects alone; HTTP's own setting of that kind counts for nothing,
 	// since its zero value means both.
 	NoRedirects bool
@@ -161,7 +164,7 @@ func (o *Options) network(secure *tls.Config, socket string) *http.Transport {
 // chain puts what adds credentials before the network.
 func (a *Access) chain(next http.RoundTripper, known *secrets) http.RoundTripper {
 	c := &a.HTTP
-	var rt http.RoundTripper = &witness{next: next, known: known, headers: c.HTTPHeaders}
+	var rt http.RoundTripper = &witness{next: next, known: known, headers: c.HTTPHeaders, authorization: a.Header}
 	reader := func(own config.SecretReader, text config.Secret, file string) config.SecretReader {
 		switch {
 		case own != nil:

@@ -104,6 +104,8 @@ type witness struct {
 	next    http.RoundTripper
 	known   *secrets
 	headers *config.Headers
+	// authorization is the header that credentials go out in, where it is another one.
+	authorization string
 }
 
 func (w *witness) RoundTrip(request *http.Request) (*http.Response, error) {
@@ -121,6 +123,11 @@ func (w *witness) RoundTrip(request *http.Request) (*http.Response, error) {
 				w.known.learn(request.Header.Values(name)...)
 			}
 		}
+	}
+	if sent := request.Header.Get("Authorization"); w.authorization != "" && sent != "" {
+		request = request.Clone(request.Context())
+		request.Header.Del("Authorization")
+		request.Header.Set(w.authorization, sent)
 	}
 	return w.next.RoundTrip(request)
 }
