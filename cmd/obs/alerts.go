@@ -33,7 +33,7 @@ func runAlerts(ctx context.Context, o *alertsOptions, w world) error {
 	if err := o.checkTable(w); err != nil {
 		return err
 	}
-	set, err := o.openMetrics(w)
+	set, err := o.openMetrics(ctx, w)
 	if err != nil {
 		return err
 	}

@@ -131,7 +131,7 @@ func showShop(ctx context.Context, scenario shop.Scenario, o *demoOptions, w wor
 			}
 			running = opening
 			observe(correlate.Step{Name: "shop", Done: true, Text: running.simulated})
-			if set, err = o.openSandbox(running.server, w); err != nil {
+			if set, err = o.openSandbox(ctx, running.server, w); err != nil {
 				return nil, err
 			}
 			return correlate.NewExplorer(set, running.question), nil
@@ -146,13 +146,13 @@ func showShop(ctx context.Context, scenario shop.Scenario, o *demoOptions, w wor
 	})
 }
 
-// openSandbox opens the shop as any other system, by its addresses. What the environment
-// says about real ones, credentials included, is none of its business.
-func (o *demoOptions) openSandbox(server *sandbox.Server, w world) (sources.Set, error) {
+// openSandbox opens the shop as any other system, by its addresses. What environment and files
+// say about real ones, credentials included, is none of its business.
+func (o *demoOptions) openSandbox(ctx context.Context, server *sandbox.Server, w world) (sources.Set, error) {
 	o.connection.PrometheusURL, o.connection.LokiURL, o.connection.JaegerURL = server.PrometheusURL, server.LokiURL, server.JaegerURL
 	alone := w
-	alone.getenv = func(string) string { return "" }
-	return o.open(alone)
+	alone.getenv, alone.dir = func(string) string { return "" }, nil
+	return o.open(ctx, alone)
 }
 
 // serveShop keeps the shop's APIs up until it is interrupted.

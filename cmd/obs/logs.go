@@ -114,6 +114,9 @@ func runLogs(ctx context.Context, o *logsOptions, query string, w world) error {
 	if err := o.checkLogs(w, query != ""); err != nil {
 		return err
 	}
+	if err := o.settle(w, &o.windowFlags); err != nil {
+		return err
+	}
 	explored, err := o.windowFlags.question(quiet(w), nil)
 	if err != nil {
 		return err
@@ -126,7 +129,7 @@ func runLogs(ctx context.Context, o *logsOptions, query string, w world) error {
 			return err
 		}
 	}
-	set, err := o.open(w)
+	set, err := o.open(ctx, w)
 	if err != nil {
 		return err
 	}

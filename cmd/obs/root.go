@@ -18,6 +18,7 @@ import (
 
 	"obs/sources"
 	"obs/sources/connect"
+	"obs/sources/connect/profile"
 )
 
 // Exit statuses, as runbooks rely on them.
@@ -41,6 +42,7 @@ type world struct {
 	shown    bool // out is one, whatever the input is
 	getenv   func(string) string
 	now      func() time.Time
+	dir      func() (string, error) // where it was started; nil for nowhere
 	cache    func() (string, error) // the user's folder for what can be found out again; nil to remember nothing
 }
 
@@ -49,7 +51,7 @@ func system() world {
 		in: os.Stdin, out: os.Stdout, err: os.Stderr,
 		terminal: term.IsTerminal(os.Stdout.Fd()) && term.IsTerminal(os.Stdin.Fd()),
 		shown:    term.IsTerminal(os.Stdout.Fd()),
-		getenv:   os.Getenv, now: time.Now, cache: os.UserCacheDir,
+		getenv:   os.Getenv, now: time.Now, dir: os.Getwd, cache: os.UserCacheDir,
 	}
 }
 
@@ -113,8 +115,9 @@ func newRoot(w world) *cobra.Command {
 moved to a trace that shows it, to the span that spent the time, to the log records of that
 very request, by the IDs that the three share.
 
-Addresses come from flags, or from PROMETHEUS_URL, LOKI_URL (or LOKI_ADDR) and JAEGER_URL.
-Any one of them will do; with all three the walk goes all the way.`,
+Addresses come from flags, from PROMETHEUS_URL, LOKI_URL (or LOKI_ADDR) and JAEGER_URL, from
+a profile (obs config), or from a Grafana (GRAFANA_URL and GRAFANA_TOKEN). Any one of the
+three will do; with all of them the walk goes all the way.`,
 		Example:       "  obs triage --since 30m\n  obs trace 4bf92f3577b34da6a3ce929d0e0e4736",
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -174,6 +177,7 @@ func versionText(info *debug.BuildInfo, ok bool) string {
 // common are the flags that mean the same in every command that asks a backend.
 type common struct {
 	connection connect.Options
+	settings   *connect.Settings // nil before load
 	timeout    time.Duration
 	output     string
 	save       string
@@ -191,6 +195,7 @@ func (c *common) flags(cmd *cobra.Command) {
 
 func (c *common) connectionFlags(cmd *cobra.Command) {
 	f := cmd.Flags()
+	f.StringVar(&c.connection.Profile, "profile", "", "connections to use (default $OBS_PROFILE, or the current one of obs config)")
 	f.StringVar(&c.connection.PrometheusURL, "prometheus-url", "", "address of Prometheus (default $PROMETHEUS_URL)")
 	f.StringVar(&c.connection.LokiURL, "loki-url", "", "address of Loki (default $LOKI_URL or $LOKI_ADDR)")
 	f.StringVar(&c.connection.JaegerURL, "jaeger-url", "", "address of Jaeger's query service (default $JAEGER_URL)")
@@ -233,17 +238,60 @@ func (c *common) checkRest(w world) error {
 	return nil
 }
 
-// open opens the sources. With --verbose every query is said as it is sent.
-func (c *common) open(w world) (sources.Set, error) {
+// load reads what is configured in flags, environment and files.
+func (c *common) load(w world) error {
 	c.connection.Getenv = w.getenv
 	c.connection.Ledger = &sources.Ledger{Now: w.now}
 	if c.verbose && c.output != "tui" {
 		c.connection.Ledger.Observe = sayQuery(w.err)
 	}
-	set, err := connect.Open(c.connection)
+	c.connection.Config = profile.Path(w.getenv)
+	if w.dir != nil {
+		c.connection.Dir, _ = w.dir() // a folder that is gone has no file in it
+	}
+	settings, err := connect.Load(c.connection)
+	if err != nil {
+		return usage(err, "obs config view shows what is configured, and obs config edit mends it")
+	}
+	c.settings = settings
+	return nil
+}
+
+// settle is load, and takes the profile's window and baseline for the usual ones.
+func (c *common) settle(w world, f *windowFlags) error {
+	if err := c.load(w); err != nil {
+		return err
+	}
+	f.usualSince, f.usualBaseline = c.settings.Since, c.settings.Baseline
+	return nil
+}
+
+// open opens the sources. With --verbose every query is said as it is sent.
+func (c *common) open(ctx context.Context, w world) (sources.Set, error) {
+	if c.settings == nil {
+		if err := c.load(w); err != nil {
+			return sources.Set{}, err
+		}
+	}
+	said := len(c.settings.Warnings)
+	say := func(warnings []string) {
+		for _, text := range warnings {
+			_, _ = fmt.Fprintf(w.err, "obs: %s\n", sources.Printable(text))
+		}
+	}
+	say(c.settings.Warnings)
+	set, err := c.settings.Open(ctx)
+	say(c.settings.Warnings[said:])
 	var failure *sources.Error
 	var nothing connect.NotConfiguredError
 	switch {
+	case errors.As(err, &failure) && failure.Status != 0, errors.Is(err, sources.ErrUnreachable), errors.Is(err, sources.ErrTimeout):
+		// It was asked already, as Grafana is.
+		code := exitFailed
+		if errors.Is(err, sources.ErrRefused) {
+			code = exitRefused
+		}
+		return set, &exitError{code: code, err: err, hint: failure.Hint}
 	case errors.As(err, &failure):
 		return set, usage(err, failure.Hint)
 	case errors.As(err, &nothing):

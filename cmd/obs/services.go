@@ -59,11 +59,14 @@ func runServices(ctx context.Context, o *servicesOptions, w world) error {
 	if !slices.Contains(groupings, o.by) {
 		return usage(fmt.Errorf("no grouping %q", o.by), "--by takes "+strings.Join(groupings, ", "))
 	}
+	if err := o.settle(w, &o.windowFlags); err != nil {
+		return err
+	}
 	question, err := o.question(w, o.services)
 	if err != nil {
 		return err
 	}
-	set, err := o.openMetrics(w)
+	set, err := o.openMetrics(ctx, w)
 	if err != nil {
 		return err
 	}
@@ -113,8 +116,8 @@ func (c *common) checkTable(w world) error {
 }
 
 // openMetrics opens the sources for a command that only Prometheus has an answer for.
-func (c *common) openMetrics(w world) (sources.Set, error) {
-	set, err := c.open(w)
+func (c *common) openMetrics(ctx context.Context, w world) (sources.Set, error) {
+	set, err := c.open(ctx, w)
 	if err == nil && set.Metrics == nil {
 		set.Close()
 		return set, usage(errNoMetrics, noMetricsHint)

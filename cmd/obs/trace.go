@@ -70,11 +70,14 @@ func runTrace(ctx context.Context, o *traceOptions, args []string, w world) erro
 	if err != nil {
 		return usage(err, ident.Accepted)
 	}
+	if err := o.settle(w, &o.windowFlags); err != nil {
+		return err
+	}
 	window, err := o.window(w.now())
 	if err != nil {
 		return err
 	}
-	set, err := o.open(w)
+	set, err := o.open(ctx, w)
 	if err != nil {
 		return err
 	}

@@ -41,11 +41,14 @@ func runTriage(ctx context.Context, o *triageOptions, w world) error {
 	if err := o.check(w); err != nil {
 		return err
 	}
+	if err := o.settle(w, &o.windowFlags); err != nil {
+		return err
+	}
 	question, err := o.question(w, o.services)
 	if err != nil {
 		return err
 	}
-	set, err := o.open(w)
+	set, err := o.open(ctx, w)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +19,8 @@ import (
 // windowFlags are --since, --from, --to, --baseline and --tz.
 type windowFlags struct {
 	since, from, to, baseline, zone string
+
+	usualSince, usualBaseline string // of the profile, where nothing else is said
 }
 
 const defaultSince = "30m"
@@ -58,7 +61,7 @@ func (f *windowFlags) window(now time.Time) (sources.Window, error) {
 			return w, usage(fmt.Errorf("--from: %w", err), "times are given as "+timeForms)
 		}
 	default:
-		length, err := parseDuration(orDefault(f.since, defaultSince))
+		length, err := parseDuration(cmp.Or(f.since, f.usualSince, defaultSince))
 		if err != nil {
 			return w, usage(fmt.Errorf("--since: %w", err), "give it as 30m, 2h or 1d")
 		}
@@ -89,7 +92,8 @@ func (f *windowFlags) moment(text string, now time.Time) (time.Time, error) {
 // baselineOf resolves --baseline for a window.
 func (f *windowFlags) baselineOf(w sources.Window, now time.Time) (sources.Window, error) {
 	const hint = "give an offset such as 24h, or an interval such as 2026-11-21T14:00:00Z/2026-11-21T14:30:00Z"
-	if f.baseline == "" {
+	baseline := cmp.Or(f.baseline, f.usualBaseline)
+	if baseline == "" {
 		return sources.Window{From: w.From.Add(-w.Duration()), To: w.From}, nil
 	}
 	zone, err := time.LoadLocation(f.zone)
@@ -97,7 +101,7 @@ func (f *windowFlags) baselineOf(w sources.Window, now time.Time) (sources.Windo
 		return sources.Window{}, usage(fmt.Errorf("no time zone %q", f.zone), "")
 	}
 	var b sources.Window
-	if start, end, isInterval := strings.Cut(f.baseline, "/"); isInterval {
+	if start, end, isInterval := strings.Cut(baseline, "/"); isInterval {
 		if b.From, err = parseTime(start, now, zone); err == nil {
 			b.To, err = parseTime(end, now, zone)
 		}
@@ -105,7 +109,7 @@ func (f *windowFlags) baselineOf(w sources.Window, now time.Time) (sources.Windo
 			return b, usage(fmt.Errorf("--baseline: %w", err), hint)
 		}
 	} else {
-		offset, err := parseDuration(f.baseline)
+		offset, err := parseDuration(baseline)
 		if err != nil {
 			return b, usage(fmt.Errorf("--baseline: %w", err), hint)
 		}
@@ -176,13 +180,6 @@ func quiet(w world) world {
 }
 
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
-
-func orDefault(s, otherwise string) string {
-	if s == "" {
-		return otherwise
-	}
-	return s
-}
 
 // parseDuration reads 1h30m as Go writes it and 1d, 2w as Prometheus does.
 func parseDuration(s string) (time.Duration, error) {

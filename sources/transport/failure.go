@@ -78,7 +78,8 @@ func (c *Client) networkFailure(ctx context.Context, err error) *sources.Error {
 	)
 	switch {
 	case errors.As(err, &lacking):
-		e.Kind, e.Hint = sources.ErrRefused, fmt.Sprintf("nothing was sent: check %s", c.credentials())
+		e.Kind, e.Detail = sources.ErrRefused, c.quote(lacking.Error())
+		e.Hint = fmt.Sprintf("nothing was sent: check %s", c.credentials())
 	case errors.As(err, &token):
 		e.Kind, e.Hint = sources.ErrRefused, fmt.Sprintf("the token's endpoint refused: check client_id, client_secret and token_url in %s", c.credentials())
 	case errors.As(err, &unknown):

@@ -7,7 +7,7 @@
 package profile
 
 import (
-	"os"
+	"cmp"
 	"path/filepath"
 
 	"github.com/prometheus/common/config"
@@ -91,18 +91,19 @@ type Command []string
 // developed there.
 const LocalName = ".obs.yaml"
 
-// Path is where the configuration file is: in OBS_CONFIG, else in obs/config.yaml below the
-// user's configuration directory.
-func Path(getenv func(string) string) (string, error) {
+// Path is where the configuration file is: in OBS_CONFIG, else in obs/config.yaml below
+// XDG_CONFIG_HOME, which is ~/.config unless it is set (on Windows %AppData%). It is empty
+// where the environment tells of no such place.
+func Path(getenv func(string) string) string {
 	if path := getenv("OBS_CONFIG"); path != "" {
-		return path, nil
+		return path
 	}
-	dir := getenv("XDG_CONFIG_HOME")
+	dir := cmp.Or(getenv("XDG_CONFIG_HOME"), getenv("AppData"))
+	if home := getenv("HOME"); dir == "" && home != "" {
+		dir = filepath.Join(home, ".config")
+	}
 	if dir == "" {
-		var err error
-		if dir, err = os.UserConfigDir(); err != nil {
-			return "", err
-		}
+		return ""
 	}
-	return filepath.Join(dir, "obs", "config.yaml"), nil
+	return filepath.Join(dir, "obs", "config.yaml")
 }
