@@ -246,6 +246,35 @@ func connectionOf(p *profile.Profile, b sources.Backend) *profile.Connection {
 	return nil
 }
 
+// Describe has a line for each backend that has an address: what is asked where, and who
+// said so. It holds no secret.
+func (s *Settings) Describe() []string {
+	var all []string
+	for _, k := range kinds {
+		if t, found := s.Targets[k.backend]; found {
+			all = append(all, t.describe(k.backend))
+		}
+	}
+	if s.Grafana != nil {
+		all = append(all, s.Grafana.describe(grafanaBackend)+", for what has no address of its own")
+	}
+	if len(all) == 0 {
+		all = append(all, "nothing: "+NotConfiguredError{}.Hint())
+	}
+	return all
+}
+
+func (t *Target) describe(b sources.Backend) string {
+	text := fmt.Sprintf("%-12s %s, from %s", b, transport.Redact(t.URL), t.Origin)
+	if t.Access.Tenant != "" {
+		text += fmt.Sprintf(", tenant %q", t.Access.Tenant)
+	}
+	if t.Credentials != "" && t.Credentials != t.Origin {
+		text += ", credentials from " + t.Credentials
+	}
+	return sources.Printable(text)
+}
+
 // Open is Load and Settings.Open in one.
 func Open(o Options) (sources.Set, error) {
 	s, err := Load(o)

@@ -94,6 +94,17 @@ func (d *Document) Put(name string, p *Profile) error {
 // Has reports whether there is such a profile.
 func (d *Document) Has(name string) bool { return get(d.root, "profiles", name) != nil }
 
+// Current is the name of the current profile, empty where there is none.
+func (d *Document) Current() string {
+	if node := get(d.root, "current"); node != nil {
+		return node.Value
+	}
+	return ""
+}
+
+// Path is where the file is.
+func (d *Document) Path() string { return d.path }
+
 func (d *Document) firstIsCurrent(name string) error {
 	if get(d.root, "current") == nil {
 		set(d.root, []string{"current"}, scalar(name))
@@ -116,19 +127,57 @@ func (d *Document) Write() error {
 		return err
 	}
 	// A file that is written halfway is no configuration: it takes its place when it is whole.
-	temporary, err := os.CreateTemp(dir, ".config-*.yaml") // mode 0600
+	temporary, err := writeBeside(d.path, text)
 	if err != nil {
 		return err
 	}
-	_, err = temporary.Write(text)
-	err = errors.Join(err, temporary.Close())
-	if err == nil {
-		err = os.Rename(temporary.Name(), d.path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(temporary.Name()))
+	if err := os.Rename(temporary, d.path); err != nil {
+		return errors.Join(err, os.Remove(temporary))
 	}
 	return nil
+}
+
+// writeBeside writes a new file in the folder of another, for nobody else to read.
+func writeBeside(path string, text []byte) (string, error) {
+	file, err := os.CreateTemp(filepath.Dir(path), ".config-*.yaml") // mode 0600
+	if err != nil {
+		return "", err
+	}
+	_, err = file.Write(text)
+	if err = errors.Join(err, file.Close()); err != nil {
+		return "", errors.Join(err, os.Remove(file.Name()))
+	}
+	return file.Name(), nil
+}
+
+// template is what a person finds who edits a file that is not there yet.
+const template = `# Connections of obs, by name; obs config schema has every key.
+# current: production
+# profiles:
+#   production:
+#     prometheus: {url: https://prometheus.example.com}
+#     loki: {url: https://loki.example.com, tenant: team-a, username: me, password_command: pass show loki}
+#     jaeger: {url: https://jaeger.example.com, token_file: /run/secrets/jaeger}
+`
+
+// Copy makes a copy of the configuration file beside it, to be edited.
+func Copy(path string) (string, error) {
+	text, _, err := load(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		text, err = []byte(template), os.MkdirAll(filepath.Dir(path), 0o700)
+	}
+	if err != nil {
+		return "", err
+	}
+	return writeBeside(path, text)
+}
+
+// Adopt puts a copy in the file's place, unless there is a mistake in it.
+func Adopt(copied, path string) error {
+	if _, _, err := Read(copied); err != nil {
+		return err
+	}
+	return os.Rename(copied, path)
 }
 
 func (d *Document) text() ([]byte, error) {

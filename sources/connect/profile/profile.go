@@ -33,6 +33,9 @@ type Profile struct {
 	Baseline     string      `yaml:"baseline,omitempty" doc:"default of --baseline, such as 24h"`
 }
 
+// Empty tells that the profile names no server.
+func (p *Profile) Empty() bool { return p.Grafana == nil && len(p.connections()) == 0 }
+
 // Connection is where a server is and what it wants to see.
 type Connection struct {
 	URL    string `yaml:"url,omitempty" doc:"http://, https:// or unix:///path/of/a/socket, with a path prefix if there is one"`
