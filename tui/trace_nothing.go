@@ -16,7 +16,7 @@ func (t *traceScreen) drawMissing(width, height int) []string {
 	}
 	var lines []string
 	for _, m := range t.shown.Missing {
-		if m.Backend == sources.Jaeger || m.Backend == sources.Loki {
+		if m.Backend != sources.Prometheus {
 			lines = append(lines, missingLines(t.theme, m, width)...)
 		}
 	}
