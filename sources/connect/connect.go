@@ -20,12 +20,13 @@ import (
 	"obs/sources/jaeger"
 	"obs/sources/loki"
 	"obs/sources/prometheus"
+	"obs/sources/tempo"
 	"obs/sources/transport"
 )
 
 // Options are what was configured. A flag wins over the environment.
 type Options struct {
-	PrometheusURL, LokiURL, JaegerURL string // from the flags; empty when not given
+	PrometheusURL, LokiURL, JaegerURL, TempoURL string // from the flags; empty when not given
 	// Getenv reads the environment; os.Getenv when nil.
 	Getenv func(string) string
 	// ReadFile reads a file that holds a secret; os.ReadFile when nil.
@@ -41,12 +42,16 @@ func (NotConfiguredError) Error() string { return "no backend is configured" }
 
 // Hint says what to do about it.
 func (NotConfiguredError) Hint() string {
-	return "set PROMETHEUS_URL, LOKI_URL (or LOKI_ADDR) and JAEGER_URL, or give --prometheus-url, --loki-url and --jaeger-url; any one of them will do"
+	return "set PROMETHEUS_URL, LOKI_URL (or LOKI_ADDR) and JAEGER_URL (or TEMPO_URL), or give --prometheus-url, --loki-url and --jaeger-url (or --tempo-url); any one of them will do"
 }
 
 // ErrEmptyToken tells that a file which is to hold a token holds none. Asking without
 // one would look as if the server had refused it.
 var ErrEmptyToken = errors.New("the file is empty")
+
+// ErrTwoTraceBackends tells that two flags name where traces are. In the environment both
+// may stand, as one machine sets them for several tools: there Jaeger is asked.
+var ErrTwoTraceBackends = errors.New("--jaeger-url and --tempo-url both name where traces are: give one of them")
 
 // Open checks the addresses and returns what can be read from. A backend without an
 // address is left nil; that all three are is a NotConfiguredError.
@@ -59,6 +64,9 @@ func Open(o Options) (sources.Set, error) {
 	}
 	if o.Ledger == nil {
 		o.Ledger = &sources.Ledger{}
+	}
+	if o.JaegerURL != "" && o.TempoURL != "" {
+		return sources.Set{}, ErrTwoTraceBackends
 	}
 	set := sources.Set{Ledger: o.Ledger}
 	if address, origin := o.address(o.PrometheusURL, "--prometheus-url", "PROMETHEUS_URL"); address != "" {
@@ -86,7 +94,7 @@ func Open(o Options) (sources.Set, error) {
 		set.Logs, set.OnClose = loki.New(client, o.Ledger), append(set.OnClose, client.Close)
 		set.LogsKey = keyOf(address, credentials.Headers["X-Scope-OrgID"])
 	}
-	if address, origin := o.address(o.JaegerURL, "--jaeger-url", "JAEGER_URL"); address != "" {
+	if address, origin := o.address(o.JaegerURL, "--jaeger-url", "JAEGER_URL"); address != "" && o.TempoURL == "" {
 		client, err := transport.New(transport.Options{
 			Backend: sources.Jaeger, URL: address, Origin: origin, Timeout: o.Timeout, Explain: jaeger.Explain,
 		})
@@ -94,6 +102,16 @@ func Open(o Options) (sources.Set, error) {
 			return sources.Set{}, err
 		}
 		set.Traces, set.OnClose = jaeger.New(client, o.Ledger), append(set.OnClose, client.Close)
+	}
+	if address, origin := o.address(o.TempoURL, "--tempo-url", "TEMPO_URL"); address != "" && set.Traces == nil {
+		client, err := transport.New(transport.Options{
+			Backend: sources.Tempo, URL: address, Origin: origin, Timeout: o.Timeout, Explain: tempo.Explain,
+			Credentials: transport.Credentials{Headers: tenant(o.Getenv("TEMPO_ORG_ID"))},
+		})
+		if err != nil {
+			return sources.Set{}, err
+		}
+		set.Traces, set.OnClose = tempo.New(client, o.Ledger), append(set.OnClose, client.Close)
 	}
 	if set.Metrics == nil && set.Logs == nil && set.Traces == nil {
 		return sources.Set{}, NotConfiguredError{}
@@ -136,6 +154,14 @@ func (o *Options) lokiCredentials() (transport.Credentials, error) {
 		c.Headers["X-Scope-OrgID"] = tenant
 	}
 	return c, nil
+}
+
+// tenant is the header that names one, if there is one.
+func tenant(name string) map[string]string {
+	if name == "" {
+		return nil
+	}
+	return map[string]string{"X-Scope-OrgID": name}
 }
 
 // keyOf is one for each address and tenant, whatever credentials stand in the address.
