@@ -44,7 +44,7 @@ func (f *finder) fetch(ctx context.Context, ids []sources.TraceID) []fetched {
 		doing = fmt.Sprintf("fetching %d traces", len(ids))
 	}
 	step := f.begin("trace", doing)
-	failures := make([]error, len(ids))
+	failures, partial := make([]error, len(ids)), make([]string, len(ids))
 	var group errgroup.Group
 	for i, id := range ids {
 		group.Go(func() error {
@@ -61,7 +61,7 @@ func (f *finder) fetch(ctx context.Context, ids []sources.TraceID) []fetched {
 					trace.Blamed = tree.Span(origin).ID
 				}
 				trace.URL = f.set.Traces.Link(id, "")
-				answers[i].trace = &trace
+				answers[i].trace, partial[i] = &trace, answer.Partial
 			}
 			return nil
 		})
@@ -78,6 +78,13 @@ func (f *finder) fetch(ctx context.Context, ids []sources.TraceID) []fetched {
 		}
 		if t := answers[i].trace; t != nil {
 			count += t.SpanCount
+		}
+		if partial[i] != "" {
+			f.found.missing(Missing{
+				Backend: f.set.TraceBackend(), Kind: MissingTruncated,
+				Reason: fmt.Sprintf("it gave a part of trace %s: %s", ids[i], partial[i]),
+				Hint:   "what lies beneath a span without children may be missing: raise the server's limit for a trace",
+			})
 		}
 	}
 	switch {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http/httptest"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -19,41 +20,58 @@ import (
 // withTempo is a shop at noon whose traces are both in Jaeger and in Tempo.
 type withTempo struct {
 	*sandbox.Server
-	tempo  string
+	tempo  string // its address, and that of an older one with the same traces
+	older  string
+	failed sources.TraceID // a trace of the window with a span that failed
 	window sources.Window
 	truth  shop.Truth
 }
 
 type bothTraces struct {
 	shop.Sink
-	tempo *tempoapi.Store
+	tempo  *tempoapi.Store
+	failed *sources.TraceID
 }
 
 func (b bothTraces) Spans(spans ...sources.Span) {
 	b.Sink.Spans(spans...)
 	b.tempo.Append(spans...)
+	if slices.ContainsFunc(spans, func(s sources.Span) bool { return s.Failed() }) {
+		*b.failed = spans[0].TraceID
+	}
 }
 
-func shopWithTempo(t *testing.T, name string, o tempoapi.Options) withTempo {
+func shopWithTempo(t *testing.T, name string) withTempo {
 	t.Helper()
 	scenario, err := shop.Find(name)
 	if err != nil {
 		t.Fatal(err)
 	}
 	stores, tempo := sandbox.NewStores(), tempoapi.NewStore()
+	var s withTempo
 	simulated := shop.New(scenario, shop.Options{Seed: 1, Now: theNoon})
-	if err := simulated.Past(t.Context(), bothTraces{stores.Sink(), tempo}); err != nil {
+	if err := simulated.Past(t.Context(), bothTraces{stores.Sink(), tempo, &s.failed}); err != nil {
 		t.Fatal(err)
 	}
-	noon := func() time.Time { return theNoon }
-	server, err := sandbox.Serve(t.Context(), stores, sandbox.Options{Now: noon})
+	s.window, s.truth = simulated.Window(), scenario.Truth
+	s.serve(t, stores, tempo)
+	return s
+}
+
+// serve puts the APIs before the stores.
+func (s *withTempo) serve(t *testing.T, stores sandbox.Stores, tempo *tempoapi.Store) {
+	t.Helper()
+	server, err := sandbox.Serve(t.Context(), stores, sandbox.Options{Now: func() time.Time { return theNoon }})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = server.Close() })
-	api := httptest.NewServer(tempoapi.Handler(tempo, o))
-	t.Cleanup(api.Close)
-	return withTempo{server, api.URL, simulated.Window(), scenario.Truth}
+	s.Server = server
+	for address, o := range map[*string]tempoapi.Options{&s.tempo: {}, &s.older: {Old: true}} {
+		api := httptest.NewServer(tempoapi.Handler(tempo, o))
+		t.Cleanup(api.Close)
+		*address = api.URL
+	}
 }
 
 // obs runs a command with JSON for output; the traces' address is among the arguments.
@@ -81,7 +99,7 @@ func (s withTempo) triage(t *testing.T, args ...string) *correlate.Case {
 // Triage comes to the same through Tempo as through Jaeger, and says whom it asked.
 func TestTriageThroughTempo(t *testing.T) {
 	for _, name := range []string{"latency", "errors"} {
-		s := shopWithTempo(t, name, tempoapi.Options{})
+		s := shopWithTempo(t, name)
 		want, got := s.triage(t, "--jaeger-url", s.JaegerURL), s.triage(t, "--tempo-url", s.tempo)
 		if got.Verdict != want.Verdict || len(got.Suspects) == 0 || got.Suspects[0].Service != s.truth.Culprit {
 			t.Fatalf("%s: %s, suspects %+v, and %s through Jaeger", name, got.Verdict, got.Suspects, want.Verdict)
@@ -109,28 +127,23 @@ func TestTriageThroughTempo(t *testing.T) {
 
 // A trace is the same trace from either, and from an older Tempo too.
 func TestTraceThroughTempo(t *testing.T) {
-	for _, o := range []tempoapi.Options{{}, {Old: true}} {
-		s := shopWithTempo(t, "errors", o)
-		id := string(s.triage(t, "--jaeger-url", s.JaegerURL).Trace.ID)
-		want, got := s.obs(t, "trace", id, "--jaeger-url", s.JaegerURL), s.obs(t, "trace", id, "--tempo-url", s.tempo)
-		if len(got.Trace.Spans) == 0 || !reflect.DeepEqual(got.Trace.Spans, want.Trace.Spans) {
-			t.Errorf("%+v: %d spans, and %d in Jaeger, or others", o, len(got.Trace.Spans), len(want.Trace.Spans))
+	s := shopWithTempo(t, "errors")
+	want := s.obs(t, "trace", string(s.failed), "--jaeger-url", s.JaegerURL)
+	for _, address := range []string{s.tempo, s.older} {
+		got := s.obs(t, "trace", string(s.failed), "--tempo-url", address)
+		if got.Trace == nil || len(got.Trace.Spans) == 0 || !reflect.DeepEqual(got.Trace.Spans, want.Trace.Spans) {
+			t.Fatalf("%+v,\nand in Jaeger %+v", got.Trace, want.Trace)
 		}
-		if len(got.Records) != len(want.Records) {
-			t.Errorf("%+v: %d records, want %d", o, len(got.Records), len(want.Records))
-		}
-		var out, progress bytes.Buffer
-		status := run([]string{"trace", "00000000000000000000000000c0ffee", "--tempo-url", s.tempo, "-o", "text"},
-			world{out: &out, err: &progress, getenv: func(string) string { return "" }, now: func() time.Time { return theNoon }})
-		if status != exitNotFound || strings.Contains(out.String()+progress.String(), "Jaeger") {
-			t.Errorf("%+v: an unknown trace: status %d: %s%s", o, status, out.String(), progress.String())
+		if len(got.Records) == 0 || len(got.Records) != len(want.Records) {
+			t.Errorf("%d records, want %d", len(got.Records), len(want.Records))
 		}
 	}
 }
 
 // Of two addresses a flag wins over the environment, and Jaeger over Tempo.
 func TestJaegerOrTempo(t *testing.T) {
-	s := shopWithTempo(t, "healthy", tempoapi.Options{})
+	var s withTempo
+	s.serve(t, sandbox.NewStores(), tempoapi.NewStore())
 	both := func(name string) string {
 		return map[string]string{"JAEGER_URL": s.JaegerURL, "TEMPO_URL": s.tempo}[name]
 	}
@@ -148,7 +161,13 @@ func TestJaegerOrTempo(t *testing.T) {
 		asked := map[sources.Backend]bool{}
 		var out, progress bytes.Buffer
 		args := append([]string{"trace", "00000000000000000000000000c0ffee", "-o", "json"}, test.args...)
-		_ = run(args, world{out: &out, err: &progress, getenv: test.getenv, now: func() time.Time { return theNoon }})
+		status := run(args, world{out: &out, err: &progress, getenv: test.getenv, now: func() time.Time { return theNoon }})
+		if status != exitNotFound {
+			t.Errorf("%q: status %d: %s", test.args, status, progress.String())
+		}
+		if test.want == sources.Tempo && strings.Contains(out.String(), "Jaeger") {
+			t.Errorf("%q: it speaks of Jaeger: %s", test.args, out.String())
+		}
 		var found correlate.Case
 		if err := json.Unmarshal(out.Bytes(), &found); err != nil {
 			t.Fatalf("%v: %s", err, progress.String())

@@ -1,6 +1,7 @@
 package tempo
 
 import (
+	"cmp"
 	"errors"
 	"io"
 
@@ -14,10 +15,11 @@ var errNoSpans = errors.New("the answer holds no span")
 
 // decode reads a trace as either generation of the API writes it: OTLP in an object trace,
 // or with its resources under the name batches. IDs are in base64, which is what protocol
-// buffers make of bytes; newer releases may write them as OTLP wants.
+// buffers make of bytes; newer releases may write them as OTLP wants. A trace that is larger
+// than the server gives comes in part, with a status and a message that say so.
 func decode(body io.Reader) ([]sources.Trace, error) {
 	r := otlp.NewReader(body, otlp.HexOrBase64)
-	held := false
+	held, status, message := false, "", ""
 	resources := func(name []byte) error {
 		switch string(name) {
 		case "resourceSpans", "batches":
@@ -26,11 +28,17 @@ func decode(body io.Reader) ([]sources.Trace, error) {
 		}
 		return r.Skip()
 	}
-	err := r.Object(func(name []byte) error {
+	err := r.Object(func(name []byte) (err error) {
 		switch string(name) {
 		case "trace":
 			held = true
 			return r.Object(resources)
+		case "status":
+			status, err = r.Text()
+			return err
+		case "message":
+			message, err = r.Text()
+			return err
 		case "metrics": // what the search cost; an answer without a trace may have nothing else
 			held = true
 		}
@@ -45,5 +53,11 @@ func decode(body io.Reader) ([]sources.Trace, error) {
 	case !held:
 		return nil, errors.New("the answer holds no trace")
 	}
-	return r.Traces()
+	traces, err := r.Traces()
+	if status == "PARTIAL" {
+		for i := range traces {
+			traces[i].Partial = cmp.Or(message, "it does not say why")
+		}
+	}
+	return traces, err
 }
