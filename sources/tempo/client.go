@@ -14,7 +14,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -212,24 +211,28 @@ func advise(failure *sources.Error) error {
 }
 
 // bounds are the parameters of a window. Tempo reads whole seconds, so that the window
-// grows to them.
+// grows to them; but a long one only at its end, for servers refuse to search more than so
+// many hours (query_frontend.search.max_duration), which may be just what is asked for.
 func bounds(w sources.Window) url.Values {
 	params := url.Values{}
 	if w.IsZero() {
 		return params
 	}
-	end := w.To.Unix()
+	start, end := w.From.Unix(), w.To.Unix()
 	if w.To.Nanosecond() > 0 {
 		end++
 	}
-	params.Set("start", strconv.FormatInt(w.From.Unix(), 10))
+	if w.From.Nanosecond() > 0 && w.Duration() >= time.Hour {
+		start++
+	}
+	params.Set("start", strconv.FormatInt(start, 10))
 	params.Set("end", strconv.FormatInt(end, 10))
 	return params
 }
 
 func (c *Client) check(ctx context.Context, w sources.Window) error {
 	if !w.To.After(w.From) {
-		return c.http.Failure(ctx, sources.ErrBadQuery, fmt.Errorf("the window is empty"))
+		return c.http.Failure(ctx, sources.ErrBadQuery, errors.New("the window is empty"))
 	}
 	return nil
 }

@@ -31,7 +31,7 @@ func TestLists(t *testing.T) {
 	if want := []string{"article-service", "auth-service", "billing-service", "cart-service", "postgres", "shop-backend"}; err != nil || !slices.Equal(services, want) {
 		t.Errorf("%q, %v", services, err)
 	}
-	if q := server.last(); q.Get("start") != "1684692000" || q.Get("end") != "1684778401" || q.Has("q") {
+	if q := server.last(); q.Get("start") != "1684692001" || q.Get("end") != "1684778401" || q.Has("q") {
 		t.Errorf("services: asked %v", q)
 	}
 	operations, err := client.Operations(ctx, `a"b`)
@@ -125,6 +125,27 @@ func TestSearchIsBounded(t *testing.T) {
 	}
 }
 
+// A window of as many hours as the server searches at most stays one, wherever in a second
+// it begins; a shorter one is asked for whole.
+func TestBounds(t *testing.T) {
+	for _, test := range []struct {
+		length time.Duration
+		want   string
+	}{
+		{time.Minute, "end=1684778461&start=1684778400"},
+		{time.Minute + 500*time.Millisecond, "end=1684778461&start=1684778400"},
+		{168 * time.Hour, "end=1685383201&start=1684778401"},
+	} {
+		from := time.Unix(1684778400, 5e8)
+		if got := bounds(sources.Window{From: from, To: from.Add(test.length)}).Encode(); got != test.want {
+			t.Errorf("%s: %s, want %s", test.length, got, test.want)
+		}
+	}
+	if got := bounds(sources.Window{}); len(got) != 0 {
+		t.Errorf("no window: %v", got)
+	}
+}
+
 func TestSearchRefusesWhatCannotBeAsked(t *testing.T) {
 	client, server, _ := open(t, routes())
 	for _, q := range []sources.TraceQuery{
@@ -165,7 +186,7 @@ func TestTraceOfEitherGeneration(t *testing.T) {
 				t.Fatalf("%s: %+v, %v", test.name, trace, err)
 			}
 		}
-		if q := server.last(); q.Get("start") != "1684774680" || q.Get("end") != "1684782001" {
+		if q := server.last(); q.Get("start") != "1684774681" || q.Get("end") != "1684782001" {
 			t.Errorf("%s: asked around %v", test.name, q)
 		}
 		var got []string
