@@ -69,6 +69,13 @@ func (f *finder) fetch(ctx context.Context, ids []sources.TraceID) []fetched {
 	_ = group.Wait() // failures are kept for each
 	for i, id := range ids {
 		f.gone[id] = answers[i].gone
+		if partial[i] != "" {
+			f.found.missing(Missing{
+				Backend: f.set.TraceBackend(), Kind: MissingTruncated,
+				Reason: fmt.Sprintf("it gave a part of trace %s: %s", id, partial[i]),
+				Hint:   "what lies beneath a span without children may be missing: raise the server's limit for a trace",
+			})
+		}
 	}
 	count, failed := 0, false
 	for i, err := range failures {
@@ -78,13 +85,6 @@ func (f *finder) fetch(ctx context.Context, ids []sources.TraceID) []fetched {
 		}
 		if t := answers[i].trace; t != nil {
 			count += t.SpanCount
-		}
-		if partial[i] != "" {
-			f.found.missing(Missing{
-				Backend: f.set.TraceBackend(), Kind: MissingTruncated,
-				Reason: fmt.Sprintf("it gave a part of trace %s: %s", ids[i], partial[i]),
-				Hint:   "what lies beneath a span without children may be missing: raise the server's limit for a trace",
-			})
 		}
 	}
 	switch {

@@ -73,11 +73,11 @@ func attribute(a sources.Attribute) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	var any []string
+	var choices []string
 	for _, value := range literals(a.Value) {
-		any = append(any, "span."+name+" = "+value, "resource."+name+" = "+value)
+		choices = append(choices, "span."+name+" = "+value, "resource."+name+" = "+value)
 	}
-	return "(" + strings.Join(any, " || ") + ")", nil
+	return "(" + strings.Join(choices, " || ") + ")", nil
 }
 
 // literals are the values of TraceQL whose text is value. That of a list is a list in
