@@ -80,7 +80,7 @@ func runTrace(ctx context.Context, o *traceOptions, args []string, w world) erro
 	}
 	defer set.Close()
 	if set.Traces == nil && set.Logs == nil {
-		return usage(errNoRequestBackend, "set JAEGER_URL or LOKI_URL, or give --jaeger-url or --loki-url")
+		return usage(errNoRequestBackend, "set JAEGER_URL (or TEMPO_URL) or LOKI_URL, or give --jaeger-url (or --tempo-url) or --loki-url")
 	}
 	memory := recall(w, set.LogsKey)
 	lookup := correlate.Lookup{
