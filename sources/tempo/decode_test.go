@@ -2,6 +2,8 @@ package tempo
 
 import (
 	"bytes"
+	"encoding/base64"
+	"encoding/binary"
 	"reflect"
 	"slices"
 	"strings"
@@ -81,6 +83,23 @@ func TestDecodeIDs(t *testing.T) {
 		if got, err := decode(strings.NewReader(span("1ukynWe2FGo=", wrong))); err == nil {
 			t.Errorf("%q is taken for a span ID: %+v", wrong, got)
 		}
+	}
+}
+
+// IDs are read alike however many spans there are.
+func TestDecodeManySpans(t *testing.T) {
+	const n = 20_000
+	var b strings.Builder
+	for i := range n {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		id := base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint64(nil, uint64(i+1)))
+		b.WriteString(`{"traceId":"AAAAAAAAAADW6TKdZ7YUag==","spanId":"` + id + `","startTimeUnixNano":"5"}`)
+	}
+	got, err := decode(strings.NewReader(`{"trace":{"resourceSpans":[{"scopeSpans":[{"spans":[` + b.String() + `]}]}]}}`))
+	if err != nil || len(got) != 1 || got[0].ID != cartID || len(got[0].Spans) != n || got[0].Spans[n-1].ID != "0000000000004e20" {
+		t.Errorf("%d traces, %v", len(got), err)
 	}
 }
 
