@@ -30,6 +30,7 @@ type apart struct {
 
 // held is what requests in trouble were held against.
 type held struct {
+	from         sources.Backend
 	slow, others []*spans.Tree      // of one entry, so that like is compared with like
 	query        sources.TraceQuery // that brought the others
 }
@@ -71,7 +72,7 @@ func (w *walk) compareAlike(ctx context.Context, primary *measured) {
 		}
 	}
 	if err != nil {
-		w.failed(sources.Jaeger, "requests were not compared with others of the same time", err)
+		w.failed(w.set.TraceBackend(), "requests were not compared with others of the same time", err)
 	}
 	if len(found) == 0 {
 		return
@@ -81,14 +82,14 @@ func (w *walk) compareAlike(ctx context.Context, primary *measured) {
 	if query.Window.From.Before(w.question.Window.From) {
 		return
 	}
-	w.held = &held{slow: sameEntry(w.trees.slow, w.trees.slow), others: found, query: query}
+	w.held = &held{from: w.set.TraceBackend(), slow: sameEntry(w.trees.slow, w.trees.slow), others: found, query: query}
 	w.apart = w.held.tellApart(w.found.Cohorts.Subject, w.suspected())
 }
 
 // tellApart finds the surest attribute that most of the requests in trouble have and few of the
 // others; nil without one.
 func (h *held) tellApart(about Subject, suspected string) *apart {
-	c := compareCohorts(about, h.slow, h.others)
+	c := compareCohorts(h.from, about, h.slow, h.others)
 	c.nameBy(suspected)
 	for i := range c.Differences {
 		d := &c.Differences[i]
@@ -151,11 +152,11 @@ func (h *held) alikeInWork(about Subject, d *Difference) bool {
 		does := func(t *spans.Tree) bool {
 			return slices.ContainsFunc(t.Trace.Spans, func(s sources.Span) bool { return work[spans.KeyOf(&s)] })
 		}
-		among := held{slow: only(h.slow, does), others: only(h.others, does)}
+		among := held{from: h.from, slow: only(h.slow, does), others: only(h.others, does)}
 		if len(among.others) == len(h.others) {
 			continue
 		}
-		if !slices.ContainsFunc(compareCohorts(about, among.slow, among.others).Differences, func(other Difference) bool {
+		if !slices.ContainsFunc(compareCohorts(h.from, about, among.slow, among.others).Differences, func(other Difference) bool {
 			return slices.Contains(other.Attributes, a) ||
 				slices.ContainsFunc(other.Also, func(c Condition) bool { return c.Key == a.Key && c.Value == a.Value })
 		}) {

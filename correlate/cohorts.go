@@ -43,7 +43,7 @@ func (w *walk) keepCohorts(primary *measured, chosen sources.TraceID, normal []*
 			cut = threshold(primary)
 		}
 	}
-	c := compareCohorts(about, w.trees.slow, normal)
+	c := compareCohorts(w.set.TraceBackend(), about, w.trees.slow, normal)
 	c.ThresholdSeconds, c.Chosen = cut, chosen
 	if len(w.shares) > 0 {
 		c.Work = sharesOf(spans.Compare(w.trees.slow, normal))
@@ -157,8 +157,9 @@ func mostOften(trees []*spans.Tree, pick func(*spans.Tree) *sources.Span) string
 	return most
 }
 
-// compareCohorts lists both sides and the attributes in which they differ.
-func compareCohorts(about Subject, slow, normal []*spans.Tree) *Cohorts {
+// compareCohorts lists both sides, whose traces are from that backend, and the attributes
+// in which they differ.
+func compareCohorts(from sources.Backend, about Subject, slow, normal []*spans.Tree) *Cohorts {
 	c := &Cohorts{
 		Subject: about, Slow: summaries(slow), Normal: summaries(normal), Differences: []Difference{}, Work: []WorkShare{},
 	}
@@ -168,7 +169,7 @@ func compareCohorts(about Subject, slow, normal []*spans.Tree) *Cohorts {
 	result := attributes.Compare(tracesOf(slow), tracesOf(normal))
 	if result.TooFew && len(slow) > 0 {
 		c.Missing = append(c.Missing, Missing{
-			Backend: sources.Jaeger, Kind: MissingNoData,
+			Backend: from, Kind: MissingNoData,
 			Reason: fmt.Sprintf("attributes were not compared: %s on one side and %d on the other tell nothing",
 				counted(len(slow), "trace"), len(normal)),
 			Hint: "ask for a longer window with --since, or name a --baseline of which traces are stored",
@@ -274,7 +275,7 @@ func (x *Explorer) Traces(ctx context.Context, about Subject) *Cohorts {
 	note := &gaps{}
 	found := x.cohorts(ctx, about, note)
 	if found == nil {
-		found = compareCohorts(about, nil, nil)
+		found = compareCohorts(x.set.TraceBackend(), about, nil, nil)
 	}
 	note.take(found.Missing)
 	note.ended(ctx)
@@ -286,7 +287,7 @@ func (x *Explorer) Traces(ctx context.Context, about Subject) *Cohorts {
 
 func (x *Explorer) cohorts(ctx context.Context, about Subject, note *gaps) *Cohorts {
 	if x.set.Traces == nil {
-		note.notConfigured(sources.Jaeger, "no trace was looked at")
+		note.notConfigured(x.set.TraceBackend(), "no trace was looked at")
 		return nil
 	}
 	s := &cohortSearch{walk: x.walk(0), explorer: x, about: about, note: note}
@@ -302,7 +303,7 @@ func (x *Explorer) cohorts(ctx context.Context, about Subject, note *gaps) *Coho
 		}
 	}
 	if err != nil {
-		note.failed(sources.Jaeger, "its traces were not looked at", err)
+		note.failed(x.set.TraceBackend(), "its traces were not looked at", err)
 	}
 	if len(s.bad) == 0 {
 		if err == nil {
@@ -310,7 +311,7 @@ func (x *Explorer) cohorts(ctx context.Context, about Subject, note *gaps) *Coho
 		}
 		return nil
 	}
-	c := compareCohorts(about, s.bad, s.good)
+	c := compareCohorts(x.set.TraceBackend(), about, s.bad, s.good)
 	c.ThresholdSeconds, c.Query, c.URL = s.threshold, s.query.String(), x.set.Traces.SearchLink(s.query)
 	c.Chosen = s.chosen().Trace.ID
 	if about.Signal == string(survey.Latency) {
@@ -325,7 +326,7 @@ type cohortSearch struct {
 	explorer *Explorer
 	about    Subject
 	note     *gaps
-	service  string // under Jaeger's name
+	service  string // under the name that traces have
 
 	operation string
 	threshold float64 // in seconds
@@ -336,7 +337,7 @@ type cohortSearch struct {
 
 func (s *cohortSearch) nothing() Missing {
 	m := Missing{
-		Backend: sources.Jaeger, Kind: MissingNoData,
+		Backend: s.walk.set.TraceBackend(), Kind: MissingNoData,
 		Reason: fmt.Sprintf("it holds no trace of %s in %s", said(s.about), s.walk.question.Window),
 		Hint:   "its spans may not be sampled, may have expired, or may carry another service name",
 	}
@@ -366,7 +367,7 @@ func (s *cohortSearch) first(ctx context.Context, q sources.TraceQuery) ([]*span
 	}
 	if trees, err = s.search(ctx, q); len(trees) > 0 && s.operation == "" {
 		s.note.take([]Missing{{
-			Backend: sources.Jaeger, Kind: MissingNoData,
+			Backend: s.walk.set.TraceBackend(), Kind: MissingNoData,
 			Reason: fmt.Sprintf("it holds no trace of %s: those of all operations of %s are compared", said(s.about), s.about.Service),
 			Hint:   "its spans may name the operation otherwise",
 		}})
@@ -575,7 +576,7 @@ func (s *cohortSearch) slower(ctx context.Context, trees []*spans.Tree) error {
 		higher := seconds(durations[3*len(durations)/4])
 		if n == slowSearches || higher <= least {
 			s.note.take([]Missing{{
-				Backend: sources.Jaeger, Kind: MissingTruncated,
+				Backend: s.walk.set.TraceBackend(), Kind: MissingTruncated,
 				Reason: "more slow traces are stored than were fetched: the slowest may not be among them",
 				Hint:   "ask for a shorter window",
 			}})

@@ -126,11 +126,11 @@ func compareWithNormal(ctx context.Context, set sources.Set, trace *Trace, norma
 	c := &Comparison{With: []sources.TraceID{}, Rows: []ComparedWork{}, Evidence: []Evidence{}}
 	one := trace.tree()
 	if one.Main == spans.None {
-		note.take([]Missing{{Backend: sources.Jaeger, Kind: MissingNoData, Reason: "there is nothing to compare: the trace has no spans"}})
+		note.take([]Missing{{Backend: set.TraceBackend(), Kind: MissingNoData, Reason: "there is nothing to compare: the trace has no spans"}})
 		return c
 	}
 	if set.Traces == nil {
-		note.notConfigured(sources.Jaeger, "the trace was not compared with others")
+		note.notConfigured(set.TraceBackend(), "the trace was not compared with others")
 		return c
 	}
 	entry := one.Span(one.Main)
@@ -151,7 +151,7 @@ func compareWithNormal(ctx context.Context, set sources.Set, trace *Trace, norma
 	c.LeftOutFailed, c.LeftOutSlow = g.failed, g.slow
 	if len(others) == 0 {
 		if !c.Window.IsZero() {
-			note.take([]Missing{g.nothing(c.Window)})
+			note.take([]Missing{g.nothing(set.TraceBackend(), c.Window)})
 		}
 		return c
 	}
@@ -193,11 +193,11 @@ func (c *Comparison) search(ctx context.Context, set sources.Set, g *normalGroup
 	query := sources.TraceQuery{Service: g.key.Service, Operation: g.key.Operation, Window: in, Limit: g.size}
 	answer, err := set.Traces.Search(ctx, query)
 	if err != nil {
-		note.failed(sources.Jaeger, "the trace was compared with fewer others, or with none", err)
+		note.failed(set.TraceBackend(), "the trace was compared with fewer others, or with none", err)
 		return
 	}
 	c.Window = c.Window.Union(in)
-	c.Evidence = append(c.Evidence, Evidence{Backend: sources.Jaeger, Query: query.String(), Window: in, URL: set.Traces.SearchLink(query)})
+	c.Evidence = append(c.Evidence, Evidence{Backend: set.TraceBackend(), Query: query.String(), Window: in, URL: set.Traces.SearchLink(query)})
 	g.add(answer.Traces)
 }
 
@@ -250,9 +250,9 @@ func slowerThan(took, usual float64) bool {
 	return took > l.Ratio*usual && took-usual >= l.Delta
 }
 
-func (g *normalGroup) nothing(in sources.Window) Missing {
+func (g *normalGroup) nothing(from sources.Backend, in sources.Window) Missing {
 	m := Missing{
-		Backend: sources.Jaeger, Kind: MissingNoData,
+		Backend: from, Kind: MissingNoData,
 		Reason: fmt.Sprintf("there is nothing to compare with: it holds no other trace of %s %s in %s", g.key.Service, g.key.Operation, in),
 		Hint:   "compare it with one that you know: obs trace ID OTHER",
 	}
@@ -262,8 +262,8 @@ func (g *normalGroup) nothing(in sources.Window) Missing {
 	return m
 }
 
-// compareWith compares two traces.
-func compareWith(trace, other *Trace) *Comparison {
+// compareWith compares two traces of the backend.
+func compareWith(from sources.Backend, trace, other *Trace) *Comparison {
 	c := &Comparison{With: []sources.TraceID{}, Rows: []ComparedWork{}, Evidence: []Evidence{}}
 	one, two := trace.tree(), other.tree()
 	if one.Main == spans.None || two.Main == spans.None {
@@ -271,11 +271,11 @@ func compareWith(trace, other *Trace) *Comparison {
 	}
 	here, there := one.Span(one.Main), two.Span(two.Main)
 	c.Root, c.DurationSeconds = Work{here.Service, here.Operation}, here.Duration.Seconds()
-	c.Evidence = append(c.Evidence, Evidence{Backend: sources.Jaeger, Query: "trace " + string(other.ID), Window: other.Window(), URL: other.URL})
+	c.Evidence = append(c.Evidence, Evidence{Backend: from, Query: "trace " + string(other.ID), Window: other.Window(), URL: other.URL})
 	c.fill(one, []*spans.Tree{two})
 	if a, b := spans.KeyOf(here), spans.KeyOf(there); a != b {
 		c.Missing = append(c.Missing, Missing{
-			Backend: sources.Jaeger, Kind: MissingNoData,
+			Backend: from, Kind: MissingNoData,
 			Reason: fmt.Sprintf("these are different requests, so that much of what differs may be meant so: one is %s %s, the other %s %s",
 				a.Service, a.Operation, b.Service, b.Operation),
 			Hint: "--compare compares a trace with others of its own kind",
@@ -377,7 +377,7 @@ func (f *finder) compare(ctx context.Context) {
 		other := f.fetch(ctx, []sources.TraceID{f.lookup.With})[0]
 		if other.gone {
 			f.found.missing(Missing{
-				Backend: sources.Jaeger, Kind: MissingNoData,
+				Backend: f.set.TraceBackend(), Kind: MissingNoData,
 				Reason: fmt.Sprintf("the trace to compare with, %s, is not there", f.lookup.With),
 				Hint:   "it was not sampled, has expired, or is still arriving; --compare compares with normal traces instead",
 			})
@@ -385,15 +385,15 @@ func (f *finder) compare(ctx context.Context) {
 		if other.trace == nil {
 			return
 		}
-		c = compareWith(f.found.Trace, other.trace)
+		c = compareWith(f.set.TraceBackend(), f.found.Trace, other.trace)
 	} else {
 		step := f.begin("compare", "comparing it with normal traces of the same request")
 		c = Compare(ctx, f.set, f.found.Trace, sources.Window{})
 		switch {
 		case len(c.With) > 0:
 			step.ended(counted(len(c.With), "trace"))
-		case c.unanswered():
-			step.failed("Jaeger gave no answer")
+		case (&Case{Missing: c.Missing}).unanswered(f.set.TraceBackend()):
+			step.failed(f.set.TraceBackend().Name() + " gave no answer")
 		default:
 			step.ended("there are none")
 		}
@@ -402,18 +402,14 @@ func (f *finder) compare(ctx context.Context) {
 		f.found.missing(m)
 	}
 	if len(c.With) > 0 {
-		c.Findings = f.found.addComparison(c)
+		c.Findings = f.found.addComparison(f.set.TraceBackend(), c)
 		f.found.Comparison = c
 	}
 }
 
-func (c *Comparison) unanswered() bool {
-	return (&Case{Missing: c.Missing}).unanswered(sources.Jaeger)
-}
-
-// addComparison makes findings of the main differences.
-func (c *Case) addComparison(with *Comparison) []string {
-	own := Evidence{Backend: sources.Jaeger, Query: "trace " + string(c.Trace.ID), Window: c.Trace.Window(), URL: c.Trace.URL}
+// addComparison makes findings of the main differences, for traces of the backend.
+func (c *Case) addComparison(from sources.Backend, with *Comparison) []string {
+	own := Evidence{Backend: from, Query: "trace " + string(c.Trace.ID), Window: c.Trace.Window(), URL: c.Trace.URL}
 	say := func(statement string, here, there []Value) string {
 		own := own
 		own.Values = here

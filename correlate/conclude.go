@@ -172,7 +172,7 @@ func (w *walk) cohortEvidence(slow, normal []Value) []Evidence {
 func (w *walk) traceEvidence(values ...Value) Evidence {
 	trace := w.tree.Trace
 	return Evidence{
-		Backend: sources.Jaeger, Query: "trace " + string(trace.ID), Window: trace.Window(), Values: values,
+		Backend: w.set.TraceBackend(), Query: "trace " + string(trace.ID), Window: trace.Window(), Values: values,
 		URL: w.set.Traces.Link(trace.ID, w.found.Trace.Blamed),
 	}
 }

@@ -76,7 +76,7 @@ func (w *walk) callerByExemplar(ctx context.Context, primary *measured, exemplar
 	for _, e := range exemplars {
 		tree, err := w.checked(ctx, e, primary)
 		if err != nil {
-			w.failed(sources.Jaeger, "no trace was looked at", err)
+			w.failed(w.set.TraceBackend(), "no trace was looked at", err)
 			return nil
 		}
 		if tree != nil {
@@ -160,7 +160,7 @@ func (w *walk) checkExemplars(ctx context.Context, primary *measured, exemplars 
 	}
 	if w.gone > 0 {
 		w.found.missing(Missing{
-			Backend: sources.Jaeger, Kind: MissingNoData,
+			Backend: w.set.TraceBackend(), Kind: MissingNoData,
 			Reason: fmt.Sprintf("%s of the anomaly led to no stored trace", counted(w.gone, "exemplar")),
 			Hint:   "the traces were not sampled, or have expired; a trace was searched for instead",
 		})

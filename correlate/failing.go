@@ -40,8 +40,8 @@ func (w *walk) lookForFailure(ctx context.Context, primary *measured) {
 	}
 	switch {
 	case err != nil:
-		w.failed(sources.Jaeger, "failing requests were not looked at", err)
-		step.failed("Jaeger gave no answer")
+		w.failed(w.set.TraceBackend(), "failing requests were not looked at", err)
+		step.failed(w.set.TraceBackend().Name() + " gave no answer")
 	case w.failure == nil:
 		step.ended("no failing trace of " + worst.service + " is stored")
 	default:
@@ -135,14 +135,14 @@ func (w *walk) evidenceOfFailure() []Evidence {
 	f := w.failure
 	return []Evidence{
 		{
-			Backend: sources.Jaeger, Query: f.query.String(), Window: f.query.Window, URL: w.set.Traces.SearchLink(f.query),
+			Backend: w.set.TraceBackend(), Query: f.query.String(), Window: f.query.Window, URL: w.set.Traces.SearchLink(f.query),
 			Values: []Value{
 				{Name: "failing traces that begin there", Value: float64(f.traces)},
 				{Name: "failing traces looked at", Value: float64(f.of)},
 			},
 		},
 		{
-			Backend: sources.Jaeger, Query: "trace " + string(f.example.Trace.ID), Window: f.example.Trace.Window(),
+			Backend: w.set.TraceBackend(), Query: "trace " + string(f.example.Trace.ID), Window: f.example.Trace.Window(),
 			URL: w.set.Traces.Link(f.example.Trace.ID, f.example.Span(f.example.ErrorOrigin()).ID),
 		},
 	}

@@ -25,7 +25,7 @@ type Failure struct {
 	Message   string         `json:"message,omitempty"`
 	Exception *Exception     `json:"exception,omitempty"`
 	// Now counts the traces that fail so in a window around this one, and Before in one
-	// of the same length just before. Nil where Jaeger was not asked or did not answer.
+	// of the same length just before. Nil where the trace backend was not asked or did not answer.
 	Now    *Occurrences `json:"now,omitempty"`
 	Before *Occurrences `json:"before,omitempty"`
 	// LinesNow and LinesBefore count the log records that say the same.
@@ -49,7 +49,7 @@ type Occurrences struct {
 	// Of is how many traces in which that work occurs were looked at, failed or not; 0 where
 	// failed ones alone were searched for.
 	Of       int            `json:"of,omitempty"`
-	AtLeast  bool           `json:"at_least,omitempty"` // Jaeger had more than were looked at
+	AtLeast  bool           `json:"at_least,omitempty"` // there were more than were looked at
 	First    time.Time      `json:"first,omitzero"`
 	Last     time.Time      `json:"last,omitzero"`
 	Versions []VersionCount `json:"versions,omitempty"` // most first
@@ -163,12 +163,12 @@ func (f *finder) count(ctx context.Context) {
 	_ = group.Wait() // errors are kept apart: one backend may answer
 	if f.set.Traces != nil && t.SpanCount*leastOccurrences > occurrenceSpans {
 		f.found.missing(Missing{
-			Backend: sources.Jaeger, Kind: MissingNoData,
+			Backend: f.set.TraceBackend(), Kind: MissingNoData,
 			Reason: fmt.Sprintf("how often requests fail like this was not counted by traces, as one has %d spans", t.SpanCount),
 			Hint:   "the log records that say the same are counted where there are any",
 		})
 	}
-	f.found.missingError(sources.Jaeger, "other failures like this were not counted", traceErr)
+	f.found.missingError(f.set.TraceBackend(), "other failures like this were not counted", traceErr)
 	f.found.missingError(sources.Loki, "records like this were not counted", lineErr)
 	if traceErr != nil || lineErr != nil {
 		step.failed("not all of it was answered")
@@ -427,7 +427,7 @@ func (f *Failure) sayLines(fragment string) string {
 
 func (f *finder) searchEvidence(q sources.TraceQuery, o *Occurrences) Evidence {
 	return Evidence{
-		Backend: sources.Jaeger, Query: q.String(), Window: q.Window, URL: f.set.Traces.SearchLink(q),
+		Backend: f.set.TraceBackend(), Query: q.String(), Window: q.Window, URL: f.set.Traces.SearchLink(q),
 		Values: []Value{{Name: "traces that fail like this", Value: float64(o.Traces)}},
 	}
 }

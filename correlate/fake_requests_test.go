@@ -21,6 +21,9 @@ type fakeTraces struct {
 
 var _ sources.Traces = (*fakeTraces)(nil)
 
+// Backend implements sources.Traces.
+func (f *fakeTraces) Backend() sources.Backend { return sources.Jaeger }
+
 // Services implements sources.Traces.
 func (f *fakeTraces) Services(ctx context.Context) (names []string, err error) {
 	err = f.ask(ctx, sources.Jaeger, "services", sources.Window{}, func() (int, error) {

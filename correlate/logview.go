@@ -83,7 +83,7 @@ func (x *Explorer) newLogAnswer(q LogQuestion) *logAnswer {
 // who want patterns alone. The records of a request are those that carry its ID, and those of
 // its traces.
 //
-// Without a window, the explorer's own holds. A trace that Jaeger has tells its time
+// Without a window, the explorer's own holds. A trace that is stored tells its time
 // itself; the records of another one are looked for in the window, and farther back where
 // the question named none, as Find does.
 //

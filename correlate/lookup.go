@@ -47,8 +47,8 @@ type finder struct {
 	observe Observer
 	found   *Case
 
-	asked         map[sources.TraceID]bool // of Jaeger
-	gone          map[sources.TraceID]bool // Jaeger answered that it does not have it
+	asked         map[sources.TraceID]bool // of the trace backend
+	gone          map[sources.TraceID]bool // the trace backend answered that it does not have it
 	searched      map[string]bool          // request IDs that were looked for in records
 	searchedSpans map[string]bool          // and in the attributes of all services
 	guessed       []sources.TraceID        // that records of the request seem to name
@@ -75,7 +75,7 @@ func Find(ctx context.Context, set sources.Set, lookup Lookup, observe Observer)
 	}
 	f.found.Asked, f.found.TakenFor = lookup.Text, lookup.ID.Reading
 	if set.Traces == nil {
-		f.found.notConfigured(sources.Jaeger, "no spans were looked at")
+		f.found.notConfigured(f.set.TraceBackend(), "no spans were looked at")
 	}
 	if set.Logs == nil {
 		f.found.notConfigured(sources.Loki, "no log record was looked at")
@@ -195,7 +195,7 @@ func (f *finder) byRecords(ctx context.Context, traces []sources.TraceID, reques
 	}
 	for _, id := range traces {
 		if f.gone[id] && slices.ContainsFunc(f.found.Records, func(r Record) bool { return r.TraceID == id }) {
-			f.notInJaeger(id, "the records name")
+			f.notStored(id, "the records name")
 		}
 	}
 	by := tie{from: "request", join: ByRequestID}
@@ -206,7 +206,7 @@ func (f *finder) byRecords(ctx context.Context, traces []sources.TraceID, reques
 	f.byGuess(ctx, by)
 }
 
-// byGuess brings traces that records of the request seem to name, as far as Jaeger has them.
+// byGuess brings traces that records of the request seem to name, as far as they are stored.
 func (f *finder) byGuess(ctx context.Context, by tie) {
 	ids := slices.DeleteFunc(slices.Clone(f.guessed), func(id sources.TraceID) bool { return f.asked[id] })
 	ids = ids[:min(len(ids), max(0, maxTraces-f.kept()))]
@@ -237,7 +237,7 @@ func (f *finder) guess(line, request string) {
 }
 
 // tracesOfRecords are the traces that records name, in the order of time, without those
-// that Jaeger was asked for.
+// that the trace backend was asked for.
 func (f *finder) tracesOfRecords() []sources.TraceID {
 	var ids []sources.TraceID
 	for _, r := range f.found.Records {
@@ -253,7 +253,7 @@ func (f *finder) byTraceIDs(ctx context.Context, ids []sources.TraceID, by tie) 
 	ids = slices.DeleteFunc(slices.Clone(ids), func(id sources.TraceID) bool { return f.asked[id] })
 	if room := max(0, maxTraces-f.kept()); len(ids) > room {
 		f.found.missing(Missing{
-			Backend: sources.Jaeger, Kind: MissingTruncated,
+			Backend: f.set.TraceBackend(), Kind: MissingTruncated,
 			Reason: fmt.Sprintf("%d of the %d traces of the request are shown", maxTraces, f.kept()+len(ids)),
 			Hint:   "look at the others by their own IDs: " + joinIDs(ids[room:]),
 		})
@@ -264,9 +264,9 @@ func (f *finder) byTraceIDs(ctx context.Context, ids []sources.TraceID, by tie) 
 		case answer.trace != nil:
 			f.keepTrace(answer.trace, by)
 		case answer.gone && by.join == ByLink:
-			f.notInJaeger(ids[i], "a span links to")
+			f.notStored(ids[i], "a span links to")
 		case answer.gone && by.join != ByTraceID:
-			f.notInJaeger(ids[i], "the records name")
+			f.notStored(ids[i], "the records name")
 		}
 		if answer.trace != nil || by.join == ByRequestID {
 			f.recordsOf(ctx, ids[i], answer.trace)
@@ -290,13 +290,13 @@ func joinIDs(ids []sources.TraceID) string {
 	return strings.Join(texts, ", ")
 }
 
-func (f *finder) notInJaeger(id sources.TraceID, known string) {
+func (f *finder) notStored(id sources.TraceID, known string) {
 	if f.set.Traces == nil {
 		return
 	}
 	f.found.missing(Missing{
-		Backend: sources.Jaeger, Kind: MissingNoData,
-		Reason: fmt.Sprintf("%s trace %s, which Jaeger does not have", known, id),
+		Backend: f.set.TraceBackend(), Kind: MissingNoData,
+		Reason: fmt.Sprintf("%s trace %s, which %s does not have", known, id, f.set.TraceBackend().Name()),
 		Hint:   "it was not sampled, has expired, or is still arriving",
 	})
 }
@@ -345,7 +345,7 @@ func (f *finder) follow(ctx context.Context) {
 			if more, err := f.searchAttribute(ctx, carried.services, attribute, window); err == nil {
 				ids = append(ids, more...)
 			} else {
-				f.found.missingError(sources.Jaeger, "other traces of the same request ID were not looked for", err)
+				f.found.missingError(f.set.TraceBackend(), "other traces of the same request ID were not looked for", err)
 			}
 		}
 		f.byTraceIDs(ctx, eachOnce(ids), by)

@@ -21,7 +21,7 @@ var widenings = []time.Duration{6 * time.Hour, 24 * time.Hour, 7 * 24 * time.Hou
 // by a wrong daylight saving time where they are not.
 var slackenings = []time.Duration{recordSlack, 10 * time.Minute, 70 * time.Minute}
 
-// recordsOf brings the records of a trace; trace is nil where Jaeger does not have it.
+// recordsOf brings the records of a trace; trace is nil where it is not stored.
 func (f *finder) recordsOf(ctx context.Context, id sources.TraceID, trace *Trace) {
 	if f.set.Logs == nil || ctx.Err() != nil {
 		return

@@ -154,6 +154,20 @@ func TestFindRecordsWhileJaegerIsDown(t *testing.T) {
 	}
 }
 
+// A trace that came in part is told from one that is whole, in the backend's words.
+func TestFindAPartOfATrace(t *testing.T) {
+	s := slowBank(t)
+	id := s.traces.stored[0].ID
+	if c := s.find(lookupOf(t, string(id))); missing(c, sources.Jaeger, correlate.MissingTruncated) != nil {
+		t.Errorf("a whole trace is called a part: %+v", c.Missing)
+	}
+	s.traces.stored[0].Partial = "larger than 5 bytes"
+	c := s.find(lookupOf(t, string(id)))
+	if m := missing(c, sources.Jaeger, correlate.MissingTruncated); m == nil || !strings.Contains(m.Reason, string(id)+": larger than 5 bytes") || m.Hint == "" || !c.Partial() {
+		t.Errorf("missing %+v", c.Missing)
+	}
+}
+
 func TestFindNothing(t *testing.T) {
 	s := slowBank(t)
 	for _, text := range []string{string(traceID(1000)), "req-1000"} {

@@ -24,10 +24,10 @@ type tie struct {
 	span sources.SpanID // that links to it
 }
 
-// fetched is Jaeger's answer to the question for a trace.
+// fetched is the trace backend's answer to the question for a trace.
 type fetched struct {
 	trace *Trace
-	gone  bool // Jaeger does not have it
+	gone  bool // it does not have it
 }
 
 // fetch brings traces, at once.
@@ -44,7 +44,7 @@ func (f *finder) fetch(ctx context.Context, ids []sources.TraceID) []fetched {
 		doing = fmt.Sprintf("fetching %d traces", len(ids))
 	}
 	step := f.begin("trace", doing)
-	failures := make([]error, len(ids))
+	failures, partial := make([]error, len(ids)), make([]string, len(ids))
 	var group errgroup.Group
 	for i, id := range ids {
 		group.Go(func() error {
@@ -61,7 +61,7 @@ func (f *finder) fetch(ctx context.Context, ids []sources.TraceID) []fetched {
 					trace.Blamed = tree.Span(origin).ID
 				}
 				trace.URL = f.set.Traces.Link(id, "")
-				answers[i].trace = &trace
+				answers[i].trace, partial[i] = &trace, answer.Partial
 			}
 			return nil
 		})
@@ -69,12 +69,19 @@ func (f *finder) fetch(ctx context.Context, ids []sources.TraceID) []fetched {
 	_ = group.Wait() // failures are kept for each
 	for i, id := range ids {
 		f.gone[id] = answers[i].gone
+		if partial[i] != "" {
+			f.found.missing(Missing{
+				Backend: f.set.TraceBackend(), Kind: MissingTruncated,
+				Reason: fmt.Sprintf("it gave a part of trace %s: %s", id, partial[i]),
+				Hint:   "what lies beneath a span without children may be missing: raise the server's limit for a trace",
+			})
+		}
 	}
 	count, failed := 0, false
 	for i, err := range failures {
 		if err != nil {
 			failed = true
-			f.found.missingError(sources.Jaeger, "no spans were looked at", err)
+			f.found.missingError(f.set.TraceBackend(), "no spans were looked at", err)
 		}
 		if t := answers[i].trace; t != nil {
 			count += t.SpanCount
@@ -82,9 +89,9 @@ func (f *finder) fetch(ctx context.Context, ids []sources.TraceID) []fetched {
 	}
 	switch {
 	case failed:
-		step.failed("Jaeger gave no answer")
+		step.failed(f.set.TraceBackend().Name() + " gave no answer")
 	case count == 0:
-		step.ended("Jaeger does not have it")
+		step.ended(f.set.TraceBackend().Name() + " does not have it")
 	default:
 		step.ended(counted(count, "span"))
 	}
@@ -102,7 +109,7 @@ func (f *finder) keepTrace(trace *Trace, by tie) {
 	}
 	f.found.Hops = append(f.found.Hops, Hop{
 		From: by.from, To: "trace", Join: by.join, ID: string(trace.ID), Note: counted(trace.SpanCount, "span"),
-		Evidence: &Evidence{Backend: sources.Jaeger, Query: "trace " + string(trace.ID), Window: trace.Window(), URL: trace.URL},
+		Evidence: &Evidence{Backend: f.set.TraceBackend(), Query: "trace " + string(trace.ID), Window: trace.Window(), URL: trace.URL},
 	})
 }
 
@@ -166,8 +173,8 @@ func (f *finder) byAttribute(ctx context.Context, id string) []sources.TraceID {
 	step := f.begin("attributes", "searching the span attributes for it")
 	services, err := f.set.Traces.Services(ctx)
 	if err != nil {
-		f.found.missingError(sources.Jaeger, "span attributes were not searched", err)
-		step.failed("Jaeger gave no answer")
+		f.found.missingError(f.set.TraceBackend(), "span attributes were not searched", err)
+		step.failed(f.set.TraceBackend().Name() + " gave no answer")
 		return nil
 	}
 	slices.Sort(services)
@@ -176,8 +183,8 @@ func (f *finder) byAttribute(ctx context.Context, id string) []sources.TraceID {
 	for _, attribute := range requestAttributes(id) {
 		ids, err := f.searchAttribute(ctx, services, sources.Attributes{attribute}, f.attributeWindow())
 		if err != nil {
-			f.found.missingError(sources.Jaeger, "span attributes were not searched", err)
-			step.failed("Jaeger gave no answer")
+			f.found.missingError(f.set.TraceBackend(), "span attributes were not searched", err)
+			step.failed(f.set.TraceBackend().Name() + " gave no answer")
 			return nil
 		}
 		if len(ids) > 0 {
@@ -187,7 +194,7 @@ func (f *finder) byAttribute(ctx context.Context, id string) []sources.TraceID {
 	}
 	if len(services) < known {
 		f.found.missing(Missing{
-			Backend: sources.Jaeger, Kind: MissingTruncated,
+			Backend: f.set.TraceBackend(), Kind: MissingTruncated,
 			Reason: fmt.Sprintf("the spans of %d of %d services were searched", len(services), known),
 			Hint:   "find the request's trace ID in the logs, and ask for that",
 		})
@@ -230,7 +237,7 @@ func (f *finder) attributeWindow() sources.Window {
 }
 
 // requestAttributes are the attributes to search for, each as it may be stored: the
-// headers of OpenTelemetry's conventions are lists, which Jaeger keeps as JSON text.
+// headers of OpenTelemetry's conventions are lists, whose text is JSON.
 func requestAttributes(id string) sources.Attributes {
 	var all sources.Attributes
 	for _, name := range ident.RequestAttributes {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"obs/sources"
 )
@@ -48,20 +49,8 @@ func (c *Case) notConfigured(backend sources.Backend, lost string) {
 	c.missing(Missing{
 		Backend: backend, Kind: MissingNotConfigured,
 		Reason: "no address is given for it: " + lost,
-		Hint:   fmt.Sprintf("set %s_URL, or give --%s-url", upper(backend), backend),
+		Hint:   fmt.Sprintf("set %s_URL, or give --%s-url", strings.ToUpper(string(backend)), backend),
 	})
-}
-
-func upper(b sources.Backend) string {
-	switch b {
-	case sources.Prometheus:
-		return "PROMETHEUS"
-	case sources.Loki:
-		return "LOKI"
-	case sources.Jaeger:
-		return "JAEGER"
-	}
-	return string(b)
 }
 
 // Partial reports whether a backend failed or a limit cut the case short.

@@ -93,7 +93,7 @@ func failing(trees []*spans.Tree) int {
 	return n
 }
 
-// tracedServices are the names that Jaeger knows, of those that are asked about.
+// tracedServices are the names that the trace backend knows, of those that are asked about.
 func (w *walk) tracedServices(ctx context.Context) ([]string, error) {
 	if w.traced == nil {
 		names, err := w.set.Traces.Services(ctx)
@@ -111,7 +111,7 @@ func (w *walk) tracedServices(ctx context.Context) ([]string, error) {
 }
 
 // entries finds services by which requests come in: those that call and are not called,
-// as Jaeger counted, or else those at the root of some traces. Not every server counts.
+// as it counted, or else those at the root of some traces. Not every server counts.
 func (w *walk) entries(ctx context.Context, names []string) (entries []string, limited bool, err error) {
 	window := w.question.Window.Union(w.question.Baseline)
 	if !w.adjoining() {
@@ -173,8 +173,8 @@ func (w *walk) compareRequests(ctx context.Context) {
 	step := w.begin("requests", "comparing what requests do with what they did")
 	s, err := w.sampleRequests(ctx)
 	if err != nil {
-		w.failed(sources.Jaeger, "requests were not compared", err)
-		step.failed("Jaeger gave no answer")
+		w.failed(w.set.TraceBackend(), "requests were not compared", err)
+		step.failed(w.set.TraceBackend().Name() + " gave no answer")
 		return
 	}
 	if len(s.window) == 0 || len(s.baseline) == 0 {
@@ -385,7 +385,7 @@ func (w *walk) searchEvidence(queries []sources.TraceQuery, values ...Value) []E
 	var evidence []Evidence
 	for _, q := range queries {
 		evidence = append(evidence, Evidence{
-			Backend: sources.Jaeger, Query: q.String(), Window: q.Window, Values: values, URL: w.set.Traces.SearchLink(q),
+			Backend: w.set.TraceBackend(), Query: q.String(), Window: q.Window, Values: values, URL: w.set.Traces.SearchLink(q),
 		})
 	}
 	return evidence

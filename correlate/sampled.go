@@ -18,14 +18,14 @@ func (w *walk) surveyTraces(ctx context.Context) *measured {
 	step := w.begin("traces", "comparing recent traces, as there are no metrics")
 	s, err := w.sampleRequests(ctx)
 	if err != nil {
-		w.failed(sources.Jaeger, "no trace was looked at", err)
-		step.failed("Jaeger gave no answer")
+		w.failed(w.set.TraceBackend(), "no trace was looked at", err)
+		step.failed(w.set.TraceBackend().Name() + " gave no answer")
 		return nil
 	}
 	now, before := s.window, s.baseline
 	if s.limited && len(now) > 0 {
 		w.found.missing(Missing{
-			Backend: sources.Jaeger, Kind: MissingTruncated,
+			Backend: w.set.TraceBackend(), Kind: MissingTruncated,
 			Reason: fmt.Sprintf("of %d services not all were looked at by which requests may come in", s.known),
 			Hint:   "name the ones that matter with --service",
 		})
@@ -35,7 +35,7 @@ func (w *walk) surveyTraces(ctx context.Context) *measured {
 	if primary == nil {
 		if len(now) == 0 {
 			w.found.missing(Missing{
-				Backend: sources.Jaeger, Kind: MissingNoData, Reason: "it holds no trace in " + w.question.Window.String(),
+				Backend: w.set.TraceBackend(), Kind: MissingNoData, Reason: "it holds no trace in " + w.question.Window.String(),
 				Hint: "check the window, or ask for a longer one with --since",
 			})
 		}

@@ -291,7 +291,7 @@ func (w *walk) goingOn(m *measured) []Evidence {
 }
 
 // tracedSince is the evidence that a service served requests well after its targets went
-// down; none where Jaeger has none, or cannot be asked.
+// down; none where the trace backend has none, or cannot be asked.
 func (w *walk) tracedSince(ctx context.Context, o *outage) []Evidence {
 	if w.set.Traces == nil || ctx.Err() != nil {
 		return nil

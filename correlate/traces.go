@@ -22,8 +22,8 @@ func (w *walk) toTrace(ctx context.Context, primary *measured) *measured {
 	}
 	primary, exemplars := w.approach(ctx, primary)
 	if w.set.Traces == nil {
-		w.found.notConfigured(sources.Jaeger, "no trace was looked at")
-		w.trustExemplar(exemplars, "Jaeger is not configured")
+		w.found.notConfigured(w.set.TraceBackend(), "no trace was looked at")
+		w.trustExemplar(exemplars, w.set.TraceBackend().Name()+" is not configured")
 		return primary
 	}
 	if primary == nil {
@@ -44,14 +44,14 @@ func (w *walk) toTrace(ctx context.Context, primary *measured) *measured {
 	}
 	switch {
 	case err != nil:
-		w.failed(sources.Jaeger, "no trace was looked at", err)
-		w.trustExemplar(exemplars, "Jaeger did not answer")
-		step.failed("Jaeger gave no answer")
+		w.failed(w.set.TraceBackend(), "no trace was looked at", err)
+		w.trustExemplar(exemplars, w.set.TraceBackend().Name()+" did not answer")
+		step.failed(w.set.TraceBackend().Name() + " gave no answer")
 	case chosen == nil && (primary.question.Signal == survey.Availability || !primary.last.IsZero() && primary.departure.Window == 0 && primary.said != ""):
 		step.ended("none found") // what is down, or is not called, has none
 	case chosen == nil:
 		w.found.missing(Missing{
-			Backend: sources.Jaeger, Kind: MissingNoData,
+			Backend: w.set.TraceBackend(), Kind: MissingNoData,
 			Reason: fmt.Sprintf("it holds no trace of %s in %s", primary.service, w.question.Window),
 			Hint:   "its spans may not be sampled, may have expired, or may carry another service name",
 		})
@@ -211,7 +211,7 @@ func (w *walk) findTrace(ctx context.Context, primary *measured, exemplars []exe
 	if err != nil {
 		// A trace that an exemplar led to is worth showing without its cohort.
 		if chosen != nil {
-			w.failed(sources.Jaeger, "it was not compared with other traces", err)
+			w.failed(w.set.TraceBackend(), "it was not compared with other traces", err)
 			return chosen, nil
 		}
 		return nil, err
@@ -222,7 +222,7 @@ func (w *walk) findTrace(ctx context.Context, primary *measured, exemplars []exe
 	return w.pickFromCohort(primary, service), nil
 }
 
-// tracedName is the name under which Jaeger knows a service; empty when it does not.
+// tracedName is the name under which traces have a service; empty when it does not.
 func (w *walk) tracedName(ctx context.Context, service string) (string, error) {
 	if w.traced == nil {
 		names, err := w.set.Traces.Services(ctx)
@@ -360,7 +360,7 @@ func (w *walk) addSearchHop(chosen *spans.Tree, note string) {
 	w.found.Hops = append(w.found.Hops, Hop{
 		From: "anomaly", To: "trace", Join: ByServiceTime, ID: string(chosen.Trace.ID), Note: note,
 		Evidence: &Evidence{
-			Backend: sources.Jaeger, Query: w.lastSearch.String(), Window: w.lastSearch.Window,
+			Backend: w.set.TraceBackend(), Query: w.lastSearch.String(), Window: w.lastSearch.Window,
 			URL: w.set.Traces.SearchLink(w.lastSearch),
 		},
 	})
@@ -399,7 +399,7 @@ func (w *walk) blame(primary *measured, chosen *spans.Tree) {
 		w.found.Hops = append(w.found.Hops, Hop{
 			From: "trace", To: "span", Join: BySpanID, ID: string(trace.Blamed), Note: note,
 			Evidence: &Evidence{
-				Backend: sources.Jaeger, Query: "trace " + string(chosen.Trace.ID),
+				Backend: w.set.TraceBackend(), Query: "trace " + string(chosen.Trace.ID),
 				Window: chosen.Trace.Window(), URL: w.set.Traces.Link(chosen.Trace.ID, trace.Blamed),
 			},
 		})

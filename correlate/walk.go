@@ -79,7 +79,7 @@ type walk struct {
 	over     time.Duration     // the window of rates
 	beside   bothSides         // how it was asked for beside the survey's questions
 	interval time.Duration     // at which guessed series are collected, 0 where not known
-	traced   []string          // the services that Jaeger knows, once asked
+	traced   []string          // the services that have traces, once asked
 	rejected []sources.TraceID // of exemplars that led to no trace of the service
 	gone     int               // exemplars that led to no stored trace
 	fetched  map[sources.TraceID]*spans.Tree

@@ -19,7 +19,7 @@ type Query struct {
 	Duration time.Duration
 	Bytes    int64 // of the answer's body as read, all attempts together
 	Records  int   // series, traces, log records or names in the answer
-	Attempts int   // 1 plus the number of retries
+	Attempts int   // 1 plus the number of retries; of the first request where one question takes several
 }
 
 // The states of a Query.
@@ -65,6 +65,7 @@ type Call struct {
 	query    *Query
 	bytes    atomic.Int64
 	attempts atomic.Int64
+	of       *Call // whose part it is; nil for a question of its own
 }
 
 type callKey struct{}
@@ -115,6 +116,15 @@ func (c *Call) End(records int, err error) {
 	l.tell(ended)
 }
 
+// Part returns a context for further requests that the same question takes: what they read
+// counts, and how often each is tried does not. A nil call has no parts.
+func (c *Call) Part(ctx context.Context) context.Context {
+	if c == nil {
+		return ctx
+	}
+	return context.WithValue(ctx, callKey{}, &Call{query: c.query, of: c})
+}
+
 // CallFrom is the call that a context carries, or nil.
 func CallFrom(ctx context.Context) *Call {
 	call, _ := ctx.Value(callKey{}).(*Call)
@@ -133,6 +143,7 @@ func (c *Call) Asked() string {
 func (c *Call) AddBytes(n int) {
 	if c != nil {
 		c.bytes.Add(int64(n))
+		c.of.AddBytes(n)
 	}
 }
 

@@ -75,6 +75,28 @@ func TestNilLedgerCounts(t *testing.T) {
 	}
 }
 
+// Further requests of one question count in bytes, and are no attempts of it.
+func TestPartsOfACall(t *testing.T) {
+	ledger := &sources.Ledger{}
+	ctx, call := ledger.Start(context.Background(), sources.Tempo, "{ }", sources.Window{})
+	sources.CallFrom(ctx).AddAttempt()
+	for range 3 {
+		part := sources.CallFrom(call.Part(ctx))
+		part.AddAttempt()
+		part.AddBytes(7)
+		if part.Asked() != "{ }" {
+			t.Errorf("a part asks %q", part.Asked())
+		}
+	}
+	call.End(3, nil)
+	if got := ledger.Queries(); len(got) != 1 || got[0].Attempts != 1 || got[0].Bytes != 21 || got[0].Records != 3 {
+		t.Errorf("%+v", got)
+	}
+	if ctx := (*sources.Call)(nil).Part(context.Background()); sources.CallFrom(ctx) != nil {
+		t.Error("no call has a part")
+	}
+}
+
 func TestLedgerOfManyGoroutines(t *testing.T) {
 	ledger := &sources.Ledger{Observe: func(sources.Query) {}}
 	var group sync.WaitGroup

@@ -14,6 +14,7 @@ package sources
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -28,6 +29,14 @@ const (
 	Tempo        Backend = "tempo"
 	Alertmanager Backend = "alertmanager"
 )
+
+// Name is the backend's name in a sentence.
+func (b Backend) Name() string {
+	if b == "" {
+		return ""
+	}
+	return strings.ToUpper(string(b[:1])) + string(b[1:])
+}
 
 // Window is the half-open time range [From, To). Both ends are in UTC.
 type Window struct {
@@ -92,6 +101,14 @@ type Set struct {
 	OnClose []func()
 }
 
+// TraceBackend is whose traces the set reads, and Jaeger where it reads none.
+func (s Set) TraceBackend() Backend {
+	if s.Traces == nil {
+		return Jaeger
+	}
+	return s.Traces.Backend()
+}
+
 // Close lets go of connections that are kept open. Nothing may be asked afterwards.
 func (s Set) Close() {
 	for _, f := range s.OnClose {
@@ -124,6 +141,8 @@ type Metrics interface {
 
 // Traces reads traces. Implementations are safe for concurrent use. Errors are *Error.
 type Traces interface {
+	// Backend is whose API this is, as errors and the ledger name it.
+	Backend() Backend
 	// Services lists the names of the services that have sent spans.
 	Services(ctx context.Context) ([]string, error)
 	// Operations lists the operations of one service.

@@ -141,6 +141,8 @@ func (s *Span) Failed() bool {
 type Trace struct {
 	ID    TraceID
 	Spans []Span
+	// Partial is what the backend says where it knows that it gave a part of what it holds.
+	Partial string
 }
 
 // Window is from the first span's start to the last span's end.

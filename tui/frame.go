@@ -85,7 +85,7 @@ func (a *app) look() {
 		}
 	}
 	failing, known := "", 0
-	for _, b := range []sources.Backend{sources.Prometheus, sources.Jaeger, sources.Loki} {
+	for _, b := range []sources.Backend{sources.Prometheus, sources.Jaeger, sources.Tempo, sources.Loki} {
 		if last[b] != "" {
 			known++
 		}

@@ -16,7 +16,8 @@ func (t *traceScreen) drawMissing(width, height int) []string {
 	}
 	var lines []string
 	for _, m := range t.shown.Missing {
-		if m.Backend == sources.Jaeger || m.Backend == sources.Loki {
+		switch m.Backend {
+		case sources.Jaeger, sources.Tempo, sources.Loki:
 			lines = append(lines, missingLines(t.theme, m, width)...)
 		}
 	}

@@ -62,7 +62,7 @@ is interrupted.
 With -A, -B and -C it shows what the same streams say around each record, marked as grep marks
 it; with --around what a service or a query says nearest to a moment.
 
-A trace that Jaeger has tells its own time. Otherwise the last 30 minutes are searched, then
+A trace that is stored tells its own time. Otherwise the last 30 minutes are searched, then
 6 hours, a day and a week; with --since or --from only that window is.`,
 		Example: `  obs logs --service checkout
   obs logs --trace 4bf92f3577b34da6a3ce929d0e0e4736

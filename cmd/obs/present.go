@@ -19,7 +19,7 @@ import (
 	"obs/tui"
 )
 
-var errNoRequestBackend = errors.New("neither Jaeger nor Loki is configured, and Prometheus knows no single requests")
+var errNoRequestBackend = errors.New("no Jaeger, Tempo or Loki is configured, and Prometheus knows no single requests")
 
 // task is what a command does that ends in a case.
 type task struct {

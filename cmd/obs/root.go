@@ -111,13 +111,13 @@ func newRoot(w world) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "obs",
 		Short: "From a metric anomaly to the trace to its logs, in a terminal",
-		Long: `obs reads the Prometheus, Loki and Jaeger that already run, and walks from the metric that
-moved to a trace that shows it, to the span that spent the time, to the log records of that
+		Long: `obs reads the Prometheus, Loki and Jaeger (or Tempo) that already run, and walks from the
+metric that moved to a trace that shows it, to the span that spent the time, to the log records of that
 very request, by the IDs that the three share.
 
-Addresses come from flags, from PROMETHEUS_URL, LOKI_URL (or LOKI_ADDR) and JAEGER_URL, from
-a profile (obs config), or from a Grafana (GRAFANA_URL and GRAFANA_TOKEN). Any one of the
-three will do; with all of them the walk goes all the way.`,
+Addresses come from flags, from PROMETHEUS_URL, LOKI_URL (or LOKI_ADDR) and JAEGER_URL (or
+TEMPO_URL), from a profile (obs config), or from a Grafana (GRAFANA_URL and GRAFANA_TOKEN).
+Any one of the three will do; with all of them the walk goes all the way.`,
 		Example:       "  obs triage --since 30m\n  obs trace 4bf92f3577b34da6a3ce929d0e0e4736",
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -204,6 +204,7 @@ func (c *common) connectionFlags(cmd *cobra.Command) {
 	f.StringVar(&c.connection.PrometheusURL, "prometheus-url", "", "address of Prometheus (default $PROMETHEUS_URL)")
 	f.StringVar(&c.connection.LokiURL, "loki-url", "", "address of Loki (default $LOKI_URL or $LOKI_ADDR)")
 	f.StringVar(&c.connection.JaegerURL, "jaeger-url", "", "address of Jaeger's query service (default $JAEGER_URL)")
+	f.StringVar(&c.connection.TempoURL, "tempo-url", "", "address of Grafana Tempo, in place of Jaeger (default $TEMPO_URL, if Jaeger has no address)")
 }
 
 func (c *common) outputFlags(cmd *cobra.Command) {

@@ -34,7 +34,7 @@ time and critical path, and its log records. It reads
 
 With - it reads standard input. It says what it took the text for.
 
-A trace that Jaeger has tells its own time. Otherwise the last 30 minutes are searched, then
+A trace that is stored tells its own time. Otherwise the last 30 minutes are searched, then
 6 hours, a day and a week; with --since or --from only that window is.
 
 With --compare it also says what the request does otherwise than normal ones of the same
@@ -83,7 +83,7 @@ func runTrace(ctx context.Context, o *traceOptions, args []string, w world) erro
 	}
 	defer set.Close()
 	if set.Traces == nil && set.Logs == nil {
-		return usage(errNoRequestBackend, "set JAEGER_URL or LOKI_URL, or give --jaeger-url or --loki-url")
+		return usage(errNoRequestBackend, "set JAEGER_URL (or TEMPO_URL) or LOKI_URL, or give --jaeger-url (or --tempo-url) or --loki-url")
 	}
 	memory := recall(w, set.LogsKey)
 	lookup := correlate.Lookup{

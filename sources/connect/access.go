@@ -84,7 +84,7 @@ func firstLine(err error) string {
 // address is the flag's value, or that of the first variable that is set, with where it
 // was found.
 func (o *Options) address(k kind) (address, origin string) {
-	if address := o.given(k.backend); address != "" {
+	if address := k.given(o); address != "" {
 		return address, k.flag
 	}
 	for _, name := range k.address {

@@ -26,6 +26,7 @@ import (
 	"obs/sources/jaeger"
 	"obs/sources/loki"
 	"obs/sources/prometheus"
+	"obs/sources/tempo"
 	"obs/sources/transport"
 )
 
@@ -33,7 +34,7 @@ import (
 // profile.
 type Options struct {
 	// From the flags; empty when not given.
-	PrometheusURL, LokiURL, JaegerURL string
+	PrometheusURL, LokiURL, JaegerURL, TempoURL string
 	// Profile is the one to use, from a flag; OBS_PROFILE's or the current one when empty.
 	Profile string
 	// Config is the path of the configuration file; empty to read none.
@@ -49,30 +50,48 @@ type Options struct {
 	Cache string
 }
 
-// kind is one kind of backend, as it is configured.
+// kind is one kind of backend: how it is configured, and how it is opened.
 type kind struct {
 	backend sources.Backend
 	flag    string
 	prefix  string   // of its environment variables
 	address []string // the variables with its address, in the order of their rank
+	given   func(*Options) string
+	own     func(*profile.Profile) **profile.Connection
+	explain func(status int, body []byte) string
+	final   func(status int, body []byte) bool
+	open    func(*sources.Set, *transport.Client)
 }
 
 var kinds = []kind{
-	{sources.Prometheus, "--prometheus-url", "PROMETHEUS", []string{"PROMETHEUS_URL"}},
-	{sources.Loki, "--loki-url", "LOKI", []string{"LOKI_URL", "LOKI_ADDR"}},
-	{sources.Jaeger, "--jaeger-url", "JAEGER", []string{"JAEGER_URL"}},
-}
-
-func (o *Options) given(b sources.Backend) string {
-	switch b {
-	case sources.Prometheus:
-		return o.PrometheusURL
-	case sources.Loki:
-		return o.LokiURL
-	case sources.Jaeger:
-		return o.JaegerURL
-	}
-	return ""
+	{
+		backend: sources.Prometheus, flag: "--prometheus-url", prefix: "PROMETHEUS", address: []string{"PROMETHEUS_URL"},
+		given:   func(o *Options) string { return o.PrometheusURL },
+		own:     func(p *profile.Profile) **profile.Connection { return &p.Prometheus },
+		explain: prometheus.Explain, final: prometheus.Final,
+		open: func(set *sources.Set, c *transport.Client) { set.Metrics = prometheus.New(c, set.Ledger) },
+	},
+	{
+		backend: sources.Loki, flag: "--loki-url", prefix: "LOKI", address: []string{"LOKI_URL", "LOKI_ADDR"},
+		given:   func(o *Options) string { return o.LokiURL },
+		own:     func(p *profile.Profile) **profile.Connection { return &p.Loki },
+		explain: loki.Explain,
+		open:    func(set *sources.Set, c *transport.Client) { set.Logs = loki.New(c, set.Ledger) },
+	},
+	{
+		backend: sources.Jaeger, flag: "--jaeger-url", prefix: "JAEGER", address: []string{"JAEGER_URL"},
+		given:   func(o *Options) string { return o.JaegerURL },
+		own:     func(p *profile.Profile) **profile.Connection { return &p.Jaeger },
+		explain: jaeger.Explain,
+		open:    func(set *sources.Set, c *transport.Client) { set.Traces = jaeger.New(c, set.Ledger) },
+	},
+	{
+		backend: sources.Tempo, flag: "--tempo-url", prefix: "TEMPO", address: []string{"TEMPO_URL"},
+		given:   func(o *Options) string { return o.TempoURL },
+		own:     func(p *profile.Profile) **profile.Connection { return &p.Tempo },
+		explain: tempo.Explain,
+		open:    func(set *sources.Set, c *transport.Client) { set.Traces = tempo.New(c, set.Ledger) },
+	},
 }
 
 // NotConfiguredError tells that there is no address of any backend.
@@ -82,7 +101,7 @@ func (NotConfiguredError) Error() string { return "no backend is configured" }
 
 // Hint says what to do about it.
 func (NotConfiguredError) Hint() string {
-	return "set PROMETHEUS_URL, LOKI_URL (or LOKI_ADDR) and JAEGER_URL, or give --prometheus-url, --loki-url and --jaeger-url; any one of them will do. obs config import finds what runs here, and obs demo needs nothing"
+	return "set PROMETHEUS_URL, LOKI_URL (or LOKI_ADDR) and JAEGER_URL (or TEMPO_URL), or give --prometheus-url, --loki-url and --jaeger-url (or --tempo-url); any one of them will do. obs config import finds what runs here, and obs demo needs nothing"
 }
 
 // Target is where one backend is, and what it wants to see.
@@ -91,7 +110,22 @@ type Target struct {
 	// Origin and Credentials tell where address and credentials were found, for hints.
 	Origin, Credentials string
 	Access              transport.Access
+
+	rank rank
 }
+
+// rank is how much it counts that somebody named an address there: the lower the more.
+type rank int
+
+const (
+	byFlag rank = iota
+	byEnvironment
+	byProfile
+	byLocalFile
+)
+
+// ErrTwoTraceBackends tells that two flags name where traces are.
+var ErrTwoTraceBackends = errors.New("--jaeger-url and --tempo-url both name where traces are: give one of them")
 
 // Settings are everything that was configured.
 type Settings struct {
@@ -142,10 +176,32 @@ func Load(o Options) (*Settings, error) {
 			s.Targets[k.backend] = target
 		}
 	}
+	if err := s.oneForTraces(); err != nil {
+		return nil, err
+	}
 	if s.Grafana, err = s.grafana(used); err != nil {
 		return nil, err
 	}
 	return s, nil
+}
+
+// oneForTraces leaves one of Jaeger and Tempo: the one that was named where it counts more.
+// In the environment both may stand, as one machine sets them for several tools, and in a
+// profile: there Jaeger is asked.
+func (s *Settings) oneForTraces() error {
+	jaeger, one := s.Targets[sources.Jaeger]
+	tempo, other := s.Targets[sources.Tempo]
+	switch {
+	case !one || !other:
+	case jaeger.rank == byFlag && tempo.rank == byFlag:
+		return ErrTwoTraceBackends
+	case tempo.rank < jaeger.rank:
+		delete(s.Targets, sources.Jaeger)
+	default:
+		delete(s.Targets, sources.Tempo)
+		s.Warnings = append(s.Warnings, fmt.Sprintf("traces are those of Jaeger (%s) and not of Tempo (%s): --tempo-url asks that one", jaeger.Origin, tempo.Origin))
+	}
+	return nil
 }
 
 // profile is the profile that is used, an empty one where there is none.
@@ -190,13 +246,16 @@ func (s *Settings) add(p *profile.Profile) {
 // but that the environment's credentials also serve an address from a flag.
 func (s *Settings) target(k kind, used, local *profile.Profile) (target Target, found bool, err error) {
 	o := &s.options
-	own := connectionOf(used, k.backend)
+	own := *k.own(used)
 	if address, origin := o.address(k); address != "" {
 		access, credentials, err := o.environment(k)
 		if err != nil {
 			return Target{}, false, err
 		}
-		target = Target{URL: address, Origin: origin, Credentials: credentials, Access: access}
+		target = Target{URL: address, Origin: origin, Credentials: credentials, Access: access, rank: byEnvironment}
+		if origin == k.flag {
+			target.rank = byFlag
+		}
 		// The same server as in the profile is let in as there.
 		if credentials == "" && own != nil && sameHost(address, own.URL) {
 			if target.Access, err = s.access(own, k.backend); err != nil {
@@ -211,10 +270,10 @@ func (s *Settings) target(k kind, used, local *profile.Profile) (target Target, 
 		if err != nil {
 			return Target{}, false, err
 		}
-		return Target{URL: own.URL, Origin: s.key(k.backend) + ".url", Credentials: s.key(k.backend), Access: access}, true, nil
+		return Target{URL: own.URL, Origin: s.key(k.backend) + ".url", Credentials: s.key(k.backend), Access: access, rank: byProfile}, true, nil
 	}
-	if c := connectionOf(local, k.backend); c != nil && c.URL != "" {
-		return Target{URL: c.URL, Origin: profile.LocalName}, true, nil
+	if c := *k.own(local); c != nil && c.URL != "" {
+		return Target{URL: c.URL, Origin: profile.LocalName, rank: byLocalFile}, true, nil
 	}
 	return Target{}, false, nil
 }
@@ -228,22 +287,6 @@ func sameHost(a, b string) bool {
 	one, err := url.Parse(a)
 	two, err2 := url.Parse(b)
 	return err == nil && err2 == nil && one.Scheme == two.Scheme && one.Host == two.Host && one.Path == two.Path
-}
-
-func connectionOf(p *profile.Profile, b sources.Backend) *profile.Connection {
-	switch b {
-	case sources.Prometheus:
-		return p.Prometheus
-	case sources.Loki:
-		return p.Loki
-	case sources.Jaeger:
-		return p.Jaeger
-	case sources.Tempo:
-		return p.Tempo
-	case sources.Alertmanager:
-		return p.Alertmanager
-	}
-	return nil
 }
 
 // Describe has a line for each backend that has an address: what is asked where, and who
@@ -295,7 +338,7 @@ func (s *Settings) Open(ctx context.Context) (sources.Set, error) {
 	}
 	for _, k := range kinds {
 		if target, found := s.Targets[k.backend]; found {
-			if err := s.open(&set, k.backend, target); err != nil {
+			if err := s.open(&set, k, target); err != nil {
 				set.Close()
 				return sources.Set{}, err
 			}
@@ -307,30 +350,18 @@ func (s *Settings) Open(ctx context.Context) (sources.Set, error) {
 	return set, nil
 }
 
-func (s *Settings) open(set *sources.Set, b sources.Backend, t Target) error {
-	o := transport.Options{
-		Backend: b, URL: t.URL, Origin: t.Origin, Credentials: t.Credentials, Access: t.Access, Timeout: s.options.Timeout,
-	}
-	switch b {
-	case sources.Prometheus:
-		o.Explain, o.Final = prometheus.Explain, prometheus.Final
-	case sources.Loki:
-		o.Explain = loki.Explain
-	case sources.Jaeger:
-		o.Explain = jaeger.Explain
-	}
-	client, err := transport.New(o)
+func (s *Settings) open(set *sources.Set, k kind, t Target) error {
+	client, err := transport.New(transport.Options{
+		Backend: k.backend, URL: t.URL, Origin: t.Origin, Credentials: t.Credentials, Access: t.Access, Timeout: s.options.Timeout,
+		Explain: k.explain, Final: k.final,
+	})
 	if err != nil {
 		return err
 	}
 	set.OnClose = append(set.OnClose, client.Close)
-	switch b {
-	case sources.Prometheus:
-		set.Metrics = prometheus.New(client, s.options.Ledger)
-	case sources.Loki:
-		set.Logs, set.LogsKey = loki.New(client, s.options.Ledger), keyOf(t.URL, t.Access.Tenant)
-	case sources.Jaeger:
-		set.Traces = jaeger.New(client, s.options.Ledger)
+	k.open(set, client)
+	if k.backend == sources.Loki {
+		set.LogsKey = keyOf(t.URL, t.Access.Tenant)
 	}
 	return nil
 }

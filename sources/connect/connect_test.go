@@ -45,7 +45,7 @@ func serve(t *testing.T) *server {
 			return
 		}
 		w.Header().Set("Content-Type", "application/json")
-		if _, err := w.Write([]byte(`{"status":"success","data":[],"services":[]}`)); err != nil {
+		if _, err := w.Write([]byte(`{"status":"success","data":[],"services":[],"tagValues":[]}`)); err != nil {
 			t.Error(err)
 		}
 	}))
@@ -97,6 +97,10 @@ func TestFlagsWinOverTheEnvironment(t *testing.T) {
 		{"prometheus variable", connect.Options{}, map[string]string{"PROMETHEUS_URL": variable.URL}, variable},
 		{"jaeger flag", connect.Options{JaegerURL: flag.URL}, map[string]string{"JAEGER_URL": variable.URL}, flag},
 		{"jaeger variable", connect.Options{}, map[string]string{"JAEGER_URL": variable.URL}, variable},
+		{"tempo flag", connect.Options{TempoURL: flag.URL}, map[string]string{"TEMPO_URL": variable.URL, "JAEGER_URL": second.URL}, flag},
+		{"tempo variable", connect.Options{}, map[string]string{"TEMPO_URL": variable.URL}, variable},
+		{"jaeger flag before Tempo's variable", connect.Options{JaegerURL: flag.URL}, map[string]string{"TEMPO_URL": variable.URL}, flag},
+		{"jaeger variable before Tempo's", connect.Options{}, map[string]string{"JAEGER_URL": variable.URL, "TEMPO_URL": second.URL}, variable},
 		{"loki flag", connect.Options{LokiURL: flag.URL}, map[string]string{"LOKI_URL": variable.URL, "LOKI_ADDR": second.URL}, flag},
 		{"loki variable", connect.Options{}, map[string]string{"LOKI_URL": variable.URL, "LOKI_ADDR": second.URL}, variable},
 		{"loki variable of logcli", connect.Options{}, map[string]string{"LOKI_ADDR": second.URL}, second},
@@ -110,8 +114,12 @@ func TestFlagsWinOverTheEnvironment(t *testing.T) {
 				t.Fatal(err)
 			}
 			backend, _, _ := strings.Cut(test.name, " ")
-			if (set.Metrics != nil) != (backend == "prometheus") || (set.Traces != nil) != (backend == "jaeger") || (set.Logs != nil) == (backend == "prometheus" || backend == "jaeger") {
+			traces := backend == "jaeger" || backend == "tempo"
+			if (set.Metrics != nil) != (backend == "prometheus") || (set.Traces != nil) != traces || (set.Logs != nil) == (backend == "prometheus" || traces) {
 				t.Errorf("open are %+v", set)
+			}
+			if traces && set.Traces.Backend() != sources.Backend(backend) {
+				t.Errorf("traces are read from %s", set.Traces.Backend())
 			}
 			ask(t, set)
 			for name, s := range map[string]*server{"flag's": flag, "variable's": variable, "second variable's": second} {
@@ -120,6 +128,26 @@ func TestFlagsWinOverTheEnvironment(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Two flags cannot both be meant, and a tenant goes with what is asked.
+func TestTempo(t *testing.T) {
+	s := serve(t)
+	if _, err := connect.Open(connect.Options{JaegerURL: s.URL, TempoURL: s.URL, Getenv: environment(nil)}); !errors.Is(err, connect.ErrTwoTraceBackends) {
+		t.Errorf("both flags: %v", err)
+	}
+	for _, tenant := range []string{"", "team-a"} {
+		s.requests = nil
+		set, err := connect.Open(connect.Options{TempoURL: s.URL, Getenv: environment(map[string]string{"TEMPO_ORG_ID": tenant})})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ask(t, set)
+		if got := s.requests[0].Header.Get("X-Scope-OrgID"); got != tenant {
+			t.Errorf("tenant %q is asked for as %q", tenant, got)
+		}
+		set.Close()
 	}
 }
 

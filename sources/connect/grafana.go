@@ -70,6 +70,9 @@ var dataSourceTypes = map[string]sources.Backend{
 	"alertmanager":                        sources.Alertmanager,
 }
 
+// otherTraces has each of the two that hold traces for the other: one is asked.
+var otherTraces = map[sources.Backend]sources.Backend{sources.Jaeger: sources.Tempo, sources.Tempo: sources.Jaeger}
+
 // grafana is the Grafana that is configured, nil where there is none. That of the
 // environment is used where no profile has anything to say about connections: many have
 // its variables set for other programs.
@@ -125,6 +128,9 @@ func (s *Settings) findInGrafana(ctx context.Context) error {
 	for _, b := range []sources.Backend{sources.Prometheus, sources.Loki, sources.Jaeger, sources.Tempo, sources.Alertmanager} {
 		found, ok := chosen[b]
 		if _, own := s.Targets[b]; own || !ok {
+			continue
+		}
+		if _, own := s.Targets[otherTraces[b]]; own {
 			continue
 		}
 		s.Targets[b] = s.Grafana.through(found)

@@ -186,17 +186,11 @@ func (i *Imported) connection(d *provisioned) *profile.Connection {
 }
 
 func connectionIn(p *profile.Profile, b sources.Backend) **profile.Connection {
-	switch b {
-	case sources.Loki:
-		return &p.Loki
-	case sources.Jaeger:
-		return &p.Jaeger
-	case sources.Tempo:
-		return &p.Tempo
-	case sources.Alertmanager:
-		return &p.Alertmanager
+	i := slices.IndexFunc(kinds, func(k kind) bool { return k.backend == b })
+	if i < 0 {
+		return new(*profile.Connection) // no use is made of it yet
 	}
-	return &p.Prometheus
+	return kinds[i].own(p)
 }
 
 // ImportFound makes a profile of servers that were found on this machine.

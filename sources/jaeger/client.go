@@ -48,6 +48,9 @@ func New(http *transport.Client, ledger *sources.Ledger) *Client {
 	return &Client{http: http, ledger: ledger}
 }
 
+// Backend implements sources.Traces.
+func (c *Client) Backend() sources.Backend { return sources.Jaeger }
+
 // choice is two ways to ask for the same thing, of which a server may know only the
 // second. Once that has shown it goes straight to the second.
 type choice struct{ second atomic.Bool }

@@ -15,7 +15,7 @@ import (
 // Servers from before 2024 wrote an early OTLP, with IDs in base64 or with spans under a
 // name since given up. It is refused, so that v1 is asked.
 func decodeOTLP(body io.Reader) ([]sources.Trace, error) {
-	r := otlp.NewReader(body)
+	r := otlp.NewReader(body, otlp.Hex)
 	for {
 		switch err := v3Part(r); {
 		case errors.Is(err, io.EOF):

@@ -87,7 +87,7 @@ func (r *otlpReader) free() *hand {
 		r.hands = make(chan *hand, n)
 		for range n {
 			h := &hand{}
-			h.reader = &otlpReader{scanner: newScanner(&h.text)}
+			h.reader = &otlpReader{scanner: newScanner(&h.text), base64: r.base64}
 			r.hands <- h
 		}
 	}

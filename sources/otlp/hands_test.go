@@ -37,7 +37,7 @@ func answer(spans int, odd string) string {
 func TestHands(t *testing.T) {
 	for _, spans := range []int{1, 400, 3000} {
 		text := answer(spans, "")
-		beside, alone := NewReader(strings.NewReader(text)), NewReader(strings.NewReader(text))
+		beside, alone := NewReader(strings.NewReader(text), Hex), NewReader(strings.NewReader(text), Hex)
 		alone.in.alone = math.MaxInt
 		for _, r := range []*Reader{beside, alone} {
 			if err := r.ResourceSpans(); err != nil {
@@ -62,14 +62,14 @@ func TestHands(t *testing.T) {
 func TestHandsFail(t *testing.T) {
 	for _, odd := range []string{`{"traceId":"x"}`, `7`, `{"name":[]}`, `{"name":"x"`, `{"name":"x"}}`} {
 		text := answer(3000, odd)
-		beside, alone := NewReader(strings.NewReader(text)), NewReader(strings.NewReader(text))
+		beside, alone := NewReader(strings.NewReader(text), Hex), NewReader(strings.NewReader(text), Hex)
 		alone.in.alone = math.MaxInt
 		want := alone.ResourceSpans()
 		for range 3 {
 			if got := beside.ResourceSpans(); got == nil || want == nil {
 				t.Fatalf("%s: %v, and without hands %v", odd, got, want)
 			}
-			beside = NewReader(strings.NewReader(text))
+			beside = NewReader(strings.NewReader(text), Hex)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package otlp
 
 import (
+	"encoding/base64"
 	"encoding/hex"
 	"fmt"
 	"slices"
@@ -26,6 +27,7 @@ type otlpReader struct {
 	all       Assembly
 	resources int
 	list      sources.Attributes // of what is being read
+	base64    bool               // IDs may be written so
 	alone     int                // so many spans are read on the way
 	hands     chan *hand         // that are free; nil before there is more to do
 }
@@ -252,6 +254,7 @@ func (r *otlpReader) enum(names []string) (int, error) {
 // traceID reads an ID, whose digits are all there unless it is left out.
 func (r *otlpReader) traceID() (sources.TraceID, error) {
 	text, err := r.id()
+	text = r.unBase64(text, len(NoTraceID))
 	if err := r.hexadecimal(text, len(NoTraceID), err); err != nil {
 		return NoTraceID, err
 	}
@@ -263,6 +266,7 @@ func (r *otlpReader) traceID() (sources.TraceID, error) {
 
 func (r *otlpReader) spanID() (sources.SpanID, error) {
 	text, err := r.id()
+	text = r.unBase64(text, len(NoSpanID))
 	if err := r.hexadecimal(text, len(NoSpanID), err); err != nil {
 		return NoSpanID, err
 	}
@@ -270,6 +274,25 @@ func (r *otlpReader) spanID() (sources.SpanID, error) {
 		return id, nil
 	}
 	return NoSpanID, nil
+}
+
+// unBase64 is an ID in so many hexadecimal digits that was written in base64; one that was
+// not, or that is too long, stays as it is. Fewer bytes are an ID whose first are zeros.
+func (r *otlpReader) unBase64(text string, digits int) string {
+	var raw [16]byte
+	if !r.base64 || text == "" || len(text) == digits || base64.StdEncoding.DecodedLen(len(text)) > len(raw)+2 {
+		return text
+	}
+	var decoded [18]byte // padding counts in the length before it is read
+	n, err := base64.StdEncoding.Decode(decoded[:], []byte(text))
+	if err != nil || 2*n > digits {
+		return text
+	}
+	size := digits / 2
+	copy(raw[size-n:size], decoded[:n])
+	var out [32]byte
+	hex.Encode(out[:], raw[:size])
+	return r.ids.of(out[:digits])
 }
 
 func (r *otlpReader) hexadecimal(text string, digits int, err error) error {

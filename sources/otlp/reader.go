@@ -63,6 +63,16 @@ func (s *Scanner) Skip() error { return s.in.skip() }
 // End tells what is wrong with an answer that goes on behind its end.
 func (s *Scanner) End() error { return s.in.end() }
 
+// IDs is how an answer writes the IDs of traces and spans.
+type IDs int
+
+// OTLP wants hexadecimal digits. Protocol buffers write bytes in base64 by themselves, and
+// so do servers that leave it to them; an ID's length tells which it is.
+const (
+	Hex IDs = iota
+	HexOrBase64
+)
+
 // Reader reads an answer that holds OTLP, and gathers its spans.
 type Reader struct {
 	*Scanner
@@ -70,9 +80,9 @@ type Reader struct {
 }
 
 // NewReader returns a reader at the beginning of body.
-func NewReader(body io.Reader) *Reader {
+func NewReader(body io.Reader, ids IDs) *Reader {
 	s := newScanner(body)
-	return &Reader{&Scanner{s}, &otlpReader{scanner: s, alone: aloneSpans}}
+	return &Reader{&Scanner{s}, &otlpReader{scanner: s, alone: aloneSpans, base64: ids == HexOrBase64}}
 }
 
 // ResourceSpans reads a list of resources with their spans, which in OTLP stands under
