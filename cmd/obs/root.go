@@ -124,7 +124,7 @@ Any one of them will do; with all three the walk goes all the way.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usage(err, "see "+cmd.CommandPath()+" --help")
 	})
-	root.AddCommand(newTriage(w), newTrace(w), newServices(w), newAlerts(w), newLogs(w), newDemo(w), newVersion(w))
+	root.AddCommand(newTriage(w), newTrace(w), newServices(w), newAlerts(w), newLogs(w), newDoctor(w), newDemo(w), newVersion(w))
 	root.SetHelpCommand(newHelp(root))
 	return root
 }
