@@ -26,12 +26,13 @@ func LogService(stream sources.Labels) (service, label string) {
 // LogServiceLabels are the stream labels that may name a service, the surest first.
 func LogServiceLabels() []string { return append([]string(nil), logServiceLabels...) }
 
-// TraceOf is the trace that a record names as its own to the walk, and where the record does;
-// ok is false where it names none, whatever else may stand in it.
+// TraceOf is the trace that a record names as its own to the walk or to a lookup of its line,
+// and where the record does; ok is false where it names none, whatever else may stand in it.
 func TraceOf(r sources.Record) (id sources.TraceID, place Place, ok bool) {
-	id, ok = ident.ParseTrace(recordField(r, ident.TraceFields))
-	if !ok {
-		return "", Place{}, false
+	if id, ok = ident.ParseTrace(recordField(r, ident.TraceFields)); !ok {
+		if id, _, ok = ident.TraceIn(r.Line); !ok {
+			return "", Place{}, false
+		}
 	}
 	service, _ := LogService(r.Stream)
 	kind, field := carriedIn(r, traceSearch(id))

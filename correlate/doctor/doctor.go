@@ -61,12 +61,16 @@ const (
 	// known to some 7 percent points (twice the standard error of a half), which is enough to
 	// tell all from half from none.
 	sampledRecords = 200
+	// exemplarChecks is how many exemplars of a service are looked up until one is stored: as
+	// many as the walk tries before it searches instead.
+	exemplarChecks = 4
 	// idChecks is how many IDs of a service's records are looked up at most: the second where
 	// the first is not stored.
 	idChecks = 2
-	// Most is how many questions an examination asks at most: Prometheus 14, Loki 25 and
-	// Jaeger 66, with retries and other generations of an API on top.
-	Most = 105
+	// Most is how many questions an examination asks at most, where no exemplar leads to a
+	// trace and no service has a trace in common with another: Prometheus 16, Loki 25 and
+	// Jaeger 115. It is half of that, and less, where the walk can be walked.
+	Most = 156
 )
 
 // Options say what to examine.

@@ -1,10 +1,13 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
+	"time"
 
 	"obs/correlate"
 	"obs/sources"
@@ -17,7 +20,7 @@ const (
 	KindLostExemplars = "exemplars.lost" // they name traces that are not stored
 )
 
-// checkIDs looks up one exemplar of each service, the trace IDs of its records, and what its
+// checkIDs looks up exemplars of each service, the trace IDs of its records, and what its
 // records carry under unknown names. A trace that a search has brought is known to be there.
 func (e *exam) checkIDs(ctx context.Context) {
 	if !e.answers(sources.Jaeger) {
@@ -26,8 +29,12 @@ func (e *exam) checkIDs(ctx context.Context) {
 	var parts []func()
 	for _, r := range e.rows {
 		parts = append(parts, func() {
-			if one, ok := e.settledExemplar(r.exemplars); ok {
-				r.checked.take(e.isStored(ctx, one.id, sources.Window{From: one.at, To: one.at}))
+			for _, one := range e.slowExemplars(r.exemplars) {
+				around := sources.Window{From: one.at.Add(-seconds(one.seconds)), To: one.at}
+				r.checked.take(e.isStored(ctx, one.id, around.Pad(time.Minute)))
+				if r.checked.asked == exemplarChecks || r.checked.stored > 0 {
+					break
+				}
 			}
 			for _, id := range e.settledIDs(r.records.ids) {
 				if r.recordIDs.asked == idChecks || r.recordIDs.stored > 0 {
@@ -44,6 +51,35 @@ func (e *exam) checkIDs(ctx context.Context) {
 	together(parts...)
 }
 
+// luck is up to which probability none of a few IDs being stored is put down to chance, where
+// others of the same system are: the usual one in twenty.
+const luck = 0.05
+
+// lost reports whether the IDs lead to no stored trace, which is more than chance has it where
+// some traces of the whole system are kept and others not.
+func (c checks) lost(all checks) bool {
+	if c.asked == 0 || c.stored > 0 {
+		return false
+	}
+	kept := float64(all.stored) / float64(all.asked)
+	return math.Pow(1-kept, float64(c.asked)) < luck || all.tooFew()
+}
+
+// tooFew reports whether fewer than one in as many is stored as the walk tries.
+func (c checks) tooFew() bool { return c.asked > exemplarChecks*c.stored }
+
+// allChecks adds up one kind of checks over all services.
+func (e *exam) allChecks(of func(*row) checks) (all checks) {
+	for _, r := range e.rows {
+		c := of(r)
+		all.asked, all.stored = all.asked+c.asked, all.stored+c.stored
+	}
+	return all
+}
+
+func exemplarsOf(r *row) checks { return r.checked }
+func recordIDsOf(r *row) checks { return r.recordIDs }
+
 // take counts an answer, where there was one.
 func (c *checks) take(stored, answered bool) {
 	if answered {
@@ -54,18 +90,20 @@ func (c *checks) take(stored, answered bool) {
 	}
 }
 
-// settledExemplar is the newest exemplar whose trace had time to arrive, or else the oldest.
-func (e *exam) settledExemplar(all []found) (found, bool) {
-	if len(all) == 0 {
-		return found{}, false
-	}
+// slowExemplars are those whose traces had time to arrive, each trace once, the slowest
+// first: those are what the walk follows, and what a sampler of whole traces keeps.
+func (e *exam) slowExemplars(all []found) []found {
 	before := e.options.Now.Add(-settled)
-	for _, one := range slices.Backward(all) {
-		if one.at.Before(before) {
-			return one, true
+	seen := map[sources.TraceID]bool{}
+	var kept []found
+	for _, one := range all {
+		if !seen[one.id] && one.at.Before(before) {
+			seen[one.id] = true
+			kept = append(kept, one)
 		}
 	}
-	return all[0], true
+	slices.SortStableFunc(kept, func(a, b found) int { return cmp.Compare(b.seconds, a.seconds) })
+	return kept[:min(len(kept), exemplarChecks)]
 }
 
 // settledIDs are the IDs in the order in which to look them up, those of the sampled traces
@@ -118,8 +156,8 @@ func (e *exam) judgeExemplars(r *row) {
 		r.Hops.MetricToTrace = Hop{Unknown, "Prometheus did not answer"}
 	case !e.answers(sources.Jaeger):
 		r.Hops.MetricToTrace = Hop{Unknown, "Jaeger did not answer"}
-	case r.checked.stored > 0:
-		r.Hops.MetricToTrace = Hop{OK, counted(len(r.exemplars), "exemplar") + ", checked"}
+	case r.checked.asked > 0 && !r.checked.lost(e.allChecks(exemplarsOf)):
+		r.Hops.MetricToTrace = Hop{OK, fmt.Sprintf("%s; %d of %d looked up stored", counted(len(r.exemplars), "exemplar"), r.checked.stored, r.checked.asked)}
 	case len(r.exemplars) > 0 && r.checked.asked == 0:
 		r.Hops.MetricToTrace = Hop{Unknown, counted(len(r.exemplars), "exemplar") + ", not checked"}
 	case !traced && len(r.names.Traces) > 0:
@@ -169,13 +207,10 @@ func (e *exam) findExemplars() {
 			Evidence:  evidence, Mends: mendExemplars(e.servers[sources.Prometheus].Product),
 		}
 	})
-	e.findOver(KindLostExemplars, Weak, func(r *row) bool { return r.checked.asked > 0 && r.checked.stored == 0 }, func(services []string) Finding {
-		asked, stored := 0, 0
-		for _, r := range e.rows {
-			asked, stored = asked+r.checked.asked, stored+r.checked.stored
-		}
+	e.findOver(KindLostExemplars, Weak, func(r *row) bool { return r.checked.lost(e.allChecks(exemplarsOf)) }, func(services []string) Finding {
+		all := e.allChecks(exemplarsOf)
 		return Finding{
-			Statement: fmt.Sprintf("%s: exemplars name traces that Jaeger does not have; of %d looked up, one for each service, %d are stored", list(services), asked, stored),
+			Statement: fmt.Sprintf("%s: exemplars name traces that Jaeger does not have; of %d looked up over all services, %d are stored", list(services), all.asked, all.stored),
 			Evidence:  evidence, Mends: []Mend{mendSampling},
 		}
 	})

@@ -37,9 +37,9 @@ service:
       receivers: [otlp, spanmetrics]
       exporters: [prometheus]`}
 
-	mendLogIDs = Mend{"the service's logger", `write the ID of the span at hand with each record, as trace_id: OpenTelemetry's log bridges do, and
-OTEL_PYTHON_LOG_CORRELATION=true                  (Python)
-%d %-5level trace_id=%X{trace_id} %msg%n          (Java: pattern of Logback or Log4j)`}
+	mendLogIDs = Mend{"the service's logger", `# each record with the ID of the span at hand, as OpenTelemetry's log bridges do
+OTEL_PYTHON_LOG_CORRELATION=true            # Python
+%d %-5level trace_id=%X{trace_id} %msg%n    # Java: pattern of Logback or Log4j`}
 
 	mendMetadata = Mend{inPipeline + ", once lines have it", `pipeline_stages:
   - json:
@@ -57,18 +57,19 @@ OTEL_PYTHON_LOG_CORRELATION=true                  (Python)
 	mendTracing = Mend{inService, `OTEL_TRACES_EXPORTER=otlp
 OTEL_EXPORTER_OTLP_ENDPOINT=http://collector:4318`}
 
-	mendSampling = Mend{inService, `OTEL_TRACES_SAMPLER=parentbased_traceidratio      # and a ratio that keeps enough,
-OTEL_TRACES_SAMPLER_ARG=0.1
-OTEL_METRICS_EXEMPLAR_FILTER=trace_based          # exemplars of sampled traces alone
+	mendSampling = Mend{inService, `OTEL_TRACES_SAMPLER=parentbased_traceidratio
+OTEL_TRACES_SAMPLER_ARG=0.1                 # or whatever share keeps enough
+OTEL_METRICS_EXEMPLAR_FILTER=trace_based    # exemplars of sampled traces alone
 # a collector's tail_sampling drops traces after exemplars and records named them`}
 
-	mendPropagation = Mend{inService, `OTEL_PROPAGATORS=tracecontext,baggage             # the same for all services, proxies included
-# and one sampling decision for the whole trace: OTEL_TRACES_SAMPLER=parentbased_traceidratio`}
+	mendPropagation = Mend{inService, `OTEL_PROPAGATORS=tracecontext,baggage              # the same for all services
+OTEL_TRACES_SAMPLER=parentbased_traceidratio       # one decision for a whole trace`}
 
 	mendStatus = Mend{"the service's code", "set the span's status to Error where the answer is a 5xx, as OpenTelemetry's HTTP conventions want of servers"}
 
-	mendRequestID = Mend{inService, `OTEL_INSTRUMENTATION_HTTP_SERVER_CAPTURE_REQUEST_HEADERS=x-request-id       # Java
-OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_REQUEST=x-request-id       # Python`}
+	mendRequestID = Mend{inService, `# Java, then Python
+OTEL_INSTRUMENTATION_HTTP_SERVER_CAPTURE_REQUEST_HEADERS=x-request-id
+OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_REQUEST=x-request-id`}
 
 	mendSecrets = Mend{inPipeline + "; better, in the code that logs it", `pipeline_stages:
   - replace:
@@ -120,8 +121,9 @@ storage:
 exporters:
   prometheus:
     enable_open_metrics: true`},
-		{"the service, where Prometheus scrapes it: OpenMetrics, and an exemplar with each observation (Go)", `promhttp.HandlerFor(registry, promhttp.HandlerOpts{EnableOpenMetrics: true})
-histogram.(prometheus.ExemplarObserver).ObserveWithExemplar(seconds, prometheus.Labels{"trace_id": id})`},
+		{"the service, where Prometheus scrapes it: OpenMetrics, and exemplars (Go)", `promhttp.HandlerFor(registry, promhttp.HandlerOpts{EnableOpenMetrics: true})
+histogram.(prometheus.ExemplarObserver).ObserveWithExemplar(
+	seconds, prometheus.Labels{"trace_id": id})`},
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -23,9 +24,9 @@ type signals struct {
 // found is an exemplar that names a trace.
 type found struct {
 	service string // as the metric calls it
-	metric  string
 	id      sources.TraceID
 	at      time.Time
+	seconds float64 // how long its request took; 0 of one that is no duration
 }
 
 // Kinds of findings about metrics.
@@ -128,13 +129,13 @@ func (e *exam) known() string {
 
 // readExemplars asks for all exemplars of the metrics of requests in one question.
 func (e *exam) readExemplars(ctx context.Context) {
-	labels := map[string]string{} // the service's, by metric
+	about := map[string]*survey.Question{} // by metric, that of durations first
 	for i := range e.questions {
-		if q := &e.questions[i]; q.Metric != "" && q.Exact {
-			labels[q.Metric] = q.ServiceLabel
+		if q := &e.questions[i]; q.Metric != "" && q.Exact && (about[q.Metric] == nil || q.Signal == survey.Latency) {
+			about[q.Metric] = q
 		}
 	}
-	e.metered = slices.Sorted(maps.Keys(labels))
+	e.metered = slices.Sorted(maps.Keys(about))
 	if len(e.metered) == 0 {
 		return
 	}
@@ -146,10 +147,15 @@ func (e *exam) readExemplars(ctx context.Context) {
 	}
 	for _, one := range all {
 		id, ok := one.TraceID()
-		metric := one.Series["__name__"]
-		if service := one.Series[labels[metric]]; ok && service != "" {
-			e.exemplars = append(e.exemplars, found{service, metric, id, one.Time})
+		q := about[one.Series["__name__"]]
+		if !ok || q == nil || one.Series[q.ServiceLabel] == "" {
+			continue
 		}
+		kept := found{service: one.Series[q.ServiceLabel], id: id, at: one.Time}
+		if s := q.Seconds(one.Value); q.Signal == survey.Latency && s > 0 && !math.IsInf(s, 0) {
+			kept.seconds = s
+		}
+		e.exemplars = append(e.exemplars, kept)
 	}
 }
 

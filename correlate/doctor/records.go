@@ -249,7 +249,7 @@ func (e *exam) judgeRecords(r *row) {
 		r.Hops.RecordToTrace = Hop{Broken, "no record names a trace"}
 	case !e.answers(sources.Jaeger):
 		r.Hops.RecordToTrace = Hop{Unknown, "Jaeger did not answer"}
-	case r.recordIDs.asked > 0 && r.recordIDs.stored == 0:
+	case r.recordIDs.lost(e.allChecks(recordIDsOf)):
 		r.Hops.RecordToTrace = Hop{Weak, fmt.Sprintf("none of %d IDs is a stored trace", r.recordIDs.asked)}
 	case s.share(s.withID) < half:
 		r.Hops.RecordToTrace = Hop{Weak, share + " of its records name a trace"}
@@ -327,7 +327,7 @@ func (e *exam) findRecords() {
 		}
 	})
 	if e.arrives(sources.Jaeger) {
-		e.findOver(KindNotStored, Weak, func(r *row) bool { return r.recordIDs.asked > 0 && r.recordIDs.stored == 0 }, func(services []string) Finding {
+		e.findOver(KindNotStored, Weak, func(r *row) bool { return r.recordIDs.lost(e.allChecks(recordIDsOf)) }, func(services []string) Finding {
 			asked := 0
 			for _, service := range services {
 				asked += e.rowOf(service).recordIDs.asked

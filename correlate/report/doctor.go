@@ -194,7 +194,9 @@ func findingLines(p *page, f *doctor.Finding) {
 }
 
 // proseMend tells a sentence, which may be wrapped, from lines to be copied.
-func proseMend(text string) bool { return !strings.Contains(text, "\n") && strings.Count(text, " ") > 6 }
+func proseMend(text string) bool {
+	return !strings.Contains(text, "\n") && strings.Count(text, " ") > 6
+}
 
 // evidenceText is a question with the numbers that were read from its answer.
 func evidenceText(e *correlate.Evidence) string {
