@@ -229,10 +229,8 @@ func Examine(ctx context.Context, set sources.Set, o Options) *Report {
 		func() { e.checkIDs(ctx) },
 		func() { e.reachBack(ctx) },
 	)
+	e.report.Interrupted = ctx.Err() != nil
 	e.judge()
-	if ctx.Err() != nil {
-		e.report.Interrupted = true
-	}
 	e.report.Queries = correlate.NewExplorer(set, correlate.Question{}).Queries()
 	return e.report
 }

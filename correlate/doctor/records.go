@@ -24,10 +24,10 @@ const (
 	KindNoRequest  = "requests.no_id"
 )
 
-// half is the share of a service's records from which on its records lead to traces well
-// enough: the other half may be its start, its housekeeping and libraries that know of no
-// request. Below it, the record that matters is likely to be one without.
-const half = 0.5
+// few is the share of a service's records up to which too few carry an ID. Health checks,
+// housekeeping and the start of a process are of no request, and are most of what a quiet
+// service logs; where not even one record in ten names a trace, its logger mostly does not.
+const few = 0.1
 
 // sampledLog is what the newest records of a service carry.
 type sampledLog struct {
@@ -235,7 +235,7 @@ func (e *exam) judgeRecords(r *row) {
 	switch reach := s.share(s.withID + s.inLine); {
 	case s.withID+s.inLine == 0:
 		r.Hops.TraceToRecords = Hop{Weak, "by service and time: no record carries an ID"}
-	case reach < half:
+	case reach < few:
 		r.Hops.TraceToRecords = Hop{Weak, percent(reach) + " of its records carry an ID"}
 	case s.withID == 0:
 		r.Hops.TraceToRecords = Hop{OK, "by the text of the line"}
@@ -251,7 +251,7 @@ func (e *exam) judgeRecords(r *row) {
 		r.Hops.RecordToTrace = Hop{Unknown, "Jaeger did not answer"}
 	case r.recordIDs.lost(e.allChecks(recordIDsOf)):
 		r.Hops.RecordToTrace = Hop{Weak, fmt.Sprintf("none of %d IDs is a stored trace", r.recordIDs.asked)}
-	case s.share(s.withID) < half:
+	case s.share(s.withID) < few:
 		r.Hops.RecordToTrace = Hop{Weak, share + " of its records name a trace"}
 	default:
 		r.Hops.RecordToTrace = Hop{OK, share + " name a trace"}
@@ -318,10 +318,10 @@ func (e *exam) findRecords() {
 		}
 	})
 	e.findOver(KindFewIDs, Weak, func(r *row) bool {
-		return looked(r) && r.records.withID > 0 && r.records.share(r.records.withID) < half
+		return looked(r) && r.records.withID > 0 && r.records.share(r.records.withID) < few
 	}, func(services []string) Finding {
 		return Finding{
-			Statement: fmt.Sprintf("%s: fewer than half of the records carry a trace ID", list(services)),
+			Statement: fmt.Sprintf("%s: fewer than one record in ten carries a trace ID", list(services)),
 			Evidence:  e.recordsEvidence(services, func(s *sampledLog) int { return s.withID }, "records with a trace ID"),
 			Mends:     []Mend{mendLogIDs},
 		}
