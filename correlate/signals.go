@@ -30,7 +30,7 @@ func LogServiceLabels() []string { return append([]string(nil), logServiceLabels
 // and where the record does; ok is false where it names none, whatever else may stand in it.
 func TraceOf(r sources.Record) (id sources.TraceID, place Place, ok bool) {
 	if id, ok = ident.ParseTrace(recordField(r, ident.TraceFields)); !ok {
-		if id, _, ok = ident.TraceIn(r.Line); !ok {
+		if id, ok = ident.TraceIn(r.Line); !ok {
 			return "", Place{}, false
 		}
 	}

@@ -323,7 +323,7 @@ func TestMany(t *testing.T) {
 			id := sources.TraceID(fmt.Sprintf("%030x%02x", i+1, n))
 			count(at, float64(n*(i+1)))
 			bucket(at, float64(n*(i+1)))
-			add(at, fmt.Sprintf(`{"msg":"done","trace_id":"%s"}`, id), nil)
+			add(at, fmt.Sprintf(`{"msg":"done","trace_id":%q}`, id), nil)
 			stores.Traces.Append(sources.Span{TraceID: id, ID: "1", Service: service, Operation: "GET /", Kind: sources.KindServer, Start: at, Duration: time.Millisecond})
 		}
 	}

@@ -153,11 +153,10 @@ func (e *exam) findLabels() {
 		request := slices.Contains(ident.TraceLabels, c.Label) || slices.Contains(ident.SpanLabels, c.Label) || isRequest(c.Label)
 		// Of a listing that was cut, a label with a value for every other series has, in all
 		// of them, more than can be counted here.
-		if c.Values <= mostMetricValues && !request && !(e.labels.listed == listedSeries && 2*c.Values > listedSeries) {
+		many := c.Values > mostMetricValues || (e.labels.listed == listedSeries && 2*c.Values > listedSeries)
+		// Names are many where much is measured, and none is of a request.
+		if c.Label == "__name__" || (!many && !request) {
 			continue
-		}
-		if c.Label == "__name__" {
-			continue // names are many where much is measured, and none is of a request
 		}
 		kind, what := KindManyValues, fmt.Sprintf("has %d values", c.Values)
 		if request {

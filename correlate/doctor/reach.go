@@ -71,14 +71,14 @@ func (e *exam) reachMetrics(ctx context.Context) {
 	}
 }
 
-func (e *exam) reach(backend sources.Backend, any func(sources.Window) (bool, error)) {
+func (e *exam) reach(backend sources.Backend, holds func(sources.Window) (bool, error)) {
 	if !e.answers(backend) {
 		return
 	}
 	var parts []func()
 	for _, ago := range probes {
 		parts = append(parts, func() {
-			some, err := any(e.probed(ago))
+			some, err := holds(e.probed(ago))
 			if err != nil {
 				e.failed(backend, "how far back it reaches was not looked at", err)
 			}

@@ -41,6 +41,12 @@ type Server struct {
 	Hint         string  `json:"hint,omitempty"`
 }
 
+// stateWords say a state of a backend that cannot be asked.
+var stateWords = map[State]string{
+	NotConfigured: "is not configured", Unreachable: "cannot be reached", Refused: "refuses access",
+	AnotherAPI: "is not what answers at its address", Fails: "fails",
+}
+
 // tolerableSkew is half the minute by which the walk widens a trace's time to look for its
 // records: with more, what is written at the same moment begins to fall out of it.
 const tolerableSkew = 30 * time.Second
@@ -164,7 +170,7 @@ func (e *exam) judgeServers() {
 		}
 		if s.State != Answers {
 			e.find(Finding{
-				Kind: KindBackend, Grade: Broken, Statement: fmt.Sprintf("%s does not answer: %s", title(backend), s.Error),
+				Kind: KindBackend, Grade: Broken, Statement: fmt.Sprintf("%s %s: %s", title(backend), stateWords[s.State], lost[backend]),
 				Mends: mendIf(s.Hint != "", Mend{Where: "obs", Text: s.Hint}),
 			})
 			continue

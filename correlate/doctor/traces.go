@@ -19,10 +19,10 @@ const (
 	KindUnnamed   = "traces.unnamed"   // spans of a service without a name
 	KindNoStatus  = "traces.no_status" // spans of failed requests that are not marked as such
 	KindUnsampled = "traces.not_seen"  // a service that Jaeger lists, without a trace in the window
-	unnamedPrefix = "unknown_service"  // what OpenTelemetry's SDKs call a service that has no name
-	kindSampling  = "sampled traces"   // how evidence calls what was looked at
-	kindSpans     = "spans"            //
 )
+
+// unnamedPrefix begins what OpenTelemetry's SDKs call a service that has no name.
+const unnamedPrefix = "unknown_service"
 
 // orphanShare is how many spans may be without their parent: those of a trace that is still
 // on its way when it is read are. One in twenty is more than the newest trace of a sample makes.
@@ -161,7 +161,7 @@ func (e *exam) findTraces() {
 		q.Limit = sampledTraces
 		return []correlate.Evidence{{
 			Backend: sources.Jaeger, Query: q.String(), Window: e.options.Window, URL: e.set.Traces.SearchLink(q),
-			Values: []correlate.Value{{Name: name, Value: float64(n)}, {Name: kindSpans, Value: float64(c.spans)}, {Name: kindSampling, Value: float64(len(e.sampled))}},
+			Values: []correlate.Value{{Name: name, Value: float64(n)}, {Name: "spans", Value: float64(c.spans)}, {Name: "sampled traces", Value: float64(len(e.sampled))}},
 		}}
 	}
 	if c.unnamed > 0 {

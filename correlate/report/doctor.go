@@ -161,6 +161,8 @@ func aboutServer(r *doctor.Report, s *doctor.Server) []string {
 		about = append(about, "API "+s.API)
 	}
 	switch {
+	case s.Newest.IsZero() && s.ReachSeconds == 0:
+		return append(about, "holds nothing that was looked for")
 	case s.Newest.IsZero():
 		about = append(about, "nothing new")
 	case s.Newest.After(r.Time):

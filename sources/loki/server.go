@@ -2,26 +2,31 @@ package loki
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"time"
+
+	"github.com/tidwall/gjson"
 
 	"obs/sources"
 )
 
 var _ sources.Describer = (*Client)(nil)
 
-// Describe implements sources.Describer with status/buildinfo. A server without it is asked
-// for its labels. That buildinfo answers says nothing of credentials: Loki gives it to
-// everybody, whatever tenant it wants for records.
+// Describe implements sources.Describer with status/buildinfo. Where that is missing, or kept
+// from whoever asks for records, the labels are asked for. That buildinfo answers says nothing
+// of credentials: Loki gives it to everybody, whatever tenant it wants for records.
 func (c *Client) Describe(ctx context.Context) (sources.Server, error) {
-	described, err := c.describe(ctx, "status/buildinfo")
-	if errors.Is(err, sources.ErrNotFound) {
-		return c.describe(ctx, "labels")
+	described, err := c.describe(ctx, buildInfo)
+	for _, kind := range []error{sources.ErrNotFound, sources.ErrNotThisAPI, sources.ErrServer, sources.ErrBadQuery} {
+		if errors.Is(err, kind) {
+			return c.describe(ctx, "labels")
+		}
 	}
 	return described, err
 }
+
+const buildInfo = "status/buildinfo"
 
 func (c *Client) describe(ctx context.Context, endpoint string) (described sources.Server, err error) {
 	ctx, call := c.ledger.Start(ctx, sources.Loki, api+endpoint, sources.Window{})
@@ -41,18 +46,15 @@ func (c *Client) describe(ctx context.Context, endpoint string) (described sourc
 	response, body, err := c.client.Do(request) //nolint:bodyclose // Do has read and closed it
 	described.Answered = time.Now()
 	if err != nil {
-		if endpoint != "status/buildinfo" { // which servers before 2.5 do not have
-			err = c.advise(ctx, question{}, err)
+		if endpoint == buildInfo {
+			return described, err // what to do about it is of no interest, as labels follow
 		}
-		return described, err
+		return described, c.advise(ctx, question{}, err)
 	}
 	described.Clock, _ = http.ParseTime(response.Header.Get("Date"))
-	var answer struct {
-		Version string `json:"version"`
+	if !gjson.ValidBytes(body) || !gjson.ParseBytes(body).IsObject() {
+		return described, c.client.Failure(ctx, sources.ErrNotThisAPI, errors.New("the answer is no JSON object"))
 	}
-	if err := json.Unmarshal(body, &answer); err != nil {
-		return described, c.client.Failure(ctx, sources.ErrNotThisAPI, err)
-	}
-	described.Version = sources.Printable(answer.Version)
+	described.Version = sources.Printable(gjson.GetBytes(body, "version").Str)
 	return described, nil
 }

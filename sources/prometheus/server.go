@@ -2,7 +2,6 @@ package prometheus
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"net/url"
@@ -10,6 +9,7 @@ import (
 	"time"
 
 	v1 "github.com/prometheus/client_golang/api/prometheus/v1"
+	"github.com/tidwall/gjson"
 
 	"obs/sources"
 )
@@ -19,24 +19,15 @@ var (
 	_ sources.LabelsCounter = (*Client)(nil)
 )
 
-// buildInfo is the answer of /api/v1/status/buildinfo. Mimir and Cortex name themselves in
-// it, Prometheus and Thanos do not.
-type buildInfo struct {
-	Data struct {
-		Application string `json:"application"`
-		Version     string `json:"version"`
-		Revision    string `json:"revision"`
-		GoVersion   string `json:"goVersion"`
-	} `json:"data"`
-}
-
-// Describe implements sources.Describer with /api/v1/status/buildinfo. A server without it
-// is asked the smallest query, which every server of this API answers.
+// Describe implements sources.Describer with /api/v1/status/buildinfo. Where that is missing,
+// or kept from whoever asks for metrics, the smallest query is asked, which every server of
+// this API answers.
 func (c *Client) Describe(ctx context.Context) (sources.Server, error) {
-	const path = "/api/v1/status/buildinfo"
-	described, err := c.describe(ctx, path, nil)
-	if errors.Is(err, sources.ErrNotFound) {
-		return c.describe(ctx, "/api/v1/query", url.Values{"query": {"1"}})
+	described, err := c.describe(ctx, "/api/v1/status/buildinfo", nil)
+	for _, kind := range []error{sources.ErrNotFound, sources.ErrNotThisAPI, sources.ErrServer, sources.ErrBadQuery} {
+		if errors.Is(err, kind) {
+			return c.describe(ctx, "/api/v1/query", url.Values{"query": {"1"}})
+		}
 	}
 	return described, err
 }
@@ -58,23 +49,23 @@ func (c *Client) describe(ctx context.Context, path string, params url.Values) (
 			return 0, err
 		}
 		described.Clock, _ = http.ParseTime(response.Header.Get("Date"))
-		var answer buildInfo
-		if err := json.Unmarshal(body, &answer); err != nil {
-			return 0, c.http.Failure(ctx, sources.ErrNotThisAPI, err)
+		if gjson.GetBytes(body, "status").Str != "success" {
+			return 0, c.http.Failure(ctx, sources.ErrNotThisAPI, errNoEnvelope)
 		}
 		if params == nil {
-			described.Product, described.Version = product(answer, response.Header), sources.Printable(answer.Data.Version)
+			data := gjson.GetBytes(body, "data")
+			described.Product, described.Version = product(data, response.Header), sources.Printable(data.Get("version").Str)
 		}
 		return 1, nil
 	})
 	return described, err
 }
 
-// product tells who answers. VictoriaMetrics sends a version of Prometheus's for the sake of
+// product tells who answers. Mimir and Cortex name themselves. VictoriaMetrics sends a version of Prometheus's for the sake of
 // dashboards, and no more; each of its answers names the host that gave it. The versions of
 // Thanos are all below 1, those of Prometheus with this endpoint from 2.14 on.
-func product(answer buildInfo, header http.Header) string {
-	name := strings.ToLower(answer.Data.Application)
+func product(data gjson.Result, header http.Header) string {
+	name, version, built := strings.ToLower(data.Get("application").Str), data.Get("version").Str, data.Get("goVersion").Str != ""
 	for _, known := range []string{"mimir", "cortex", "thanos", "victoriametrics"} {
 		if strings.Contains(name, known) {
 			return known
@@ -83,11 +74,11 @@ func product(answer buildInfo, header http.Header) string {
 	switch {
 	case name != "":
 		return sources.Printable(name)
-	case header.Get("X-Server-Hostname") != "" && answer.Data.GoVersion == "":
+	case header.Get("X-Server-Hostname") != "" && !built:
 		return "victoriametrics"
-	case strings.HasPrefix(answer.Data.Version, "0."):
+	case strings.HasPrefix(version, "0."):
 		return "thanos"
-	case answer.Data.Version != "" && answer.Data.GoVersion != "":
+	case version != "" && built:
 		return "prometheus"
 	}
 	return ""
