@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/charmbracelet/x/ansi"
 	"go.uber.org/goleak"
 
 	"obs/correlate/doctor"
@@ -101,6 +102,13 @@ func wellFormed(t *testing.T, r *doctor.Report) {
 			if hop.Grade == "" || hop.Text == "" {
 				t.Errorf("%s: a hop without grade or text: %+v", r.Services[i].Name, hop)
 			}
+		}
+	}
+	for line := range strings.Lines(written(t, r)["text"]) {
+		line = strings.TrimRight(line, "\n")
+		// Lines to be copied and queries stay whole; they are the only ones that far inside.
+		if words := strings.TrimSpace(line); ansi.StringWidth(line) > 80 && !strings.HasPrefix(line, strings.Repeat(" ", 8)) && strings.Contains(words, " ") {
+			t.Errorf("wider than a screen: %s", line)
 		}
 	}
 	for name, text := range written(t, r) {
@@ -341,6 +349,38 @@ func TestMany(t *testing.T) {
 	one := examine(t, at, noon, "s03")
 	if len(one.Services) != 1 || one.Services[0].Name != "s03" || len(one.LeftOut) > 0 {
 		t.Errorf("%+v, left out %v", one.Services, one.LeftOut)
+	}
+}
+
+// How far back each backend reaches is probed, and one that forgets what the others keep is
+// named with what makes it keep more.
+func TestReach(t *testing.T) {
+	stores := sandbox.NewStores()
+	up := stores.Metrics.Appender(sources.Labels{"__name__": "up", "job": "shop"})
+	add := stores.Logs.Appender(sources.Labels{"service_name": "shop"})
+	for _, ago := range []time.Duration{30 * 24 * time.Hour, 7 * 24 * time.Hour, 3 * 24 * time.Hour, 24 * time.Hour, 6 * time.Hour, time.Hour, time.Minute} {
+		at := noon.Add(-ago)
+		if ago <= 7*24*time.Hour {
+			up(at, 1)
+		}
+		if ago <= 6*time.Hour {
+			add(at, "done", nil)
+		}
+		id := sources.TraceID(fmt.Sprintf("%032x", int(ago)))
+		stores.Traces.Append(sources.Span{TraceID: id, ID: "1", Service: "shop", Operation: "GET /", Start: at, Duration: time.Millisecond})
+	}
+	r := examine(t, serve(t, stores, noon), noon)
+	for backend, want := range map[sources.Backend]time.Duration{sources.Prometheus: 7 * 24 * time.Hour, sources.Loki: 6 * time.Hour, sources.Jaeger: 30 * 24 * time.Hour} {
+		if got := r.Server(backend).ReachSeconds; got != want.Seconds() {
+			t.Errorf("%s reaches %v s, want %s", backend, got, want)
+		}
+	}
+	if r.OverlapSeconds != (6 * time.Hour).Seconds() {
+		t.Errorf("overlap %v s", r.OverlapSeconds)
+	}
+	f := finding(r, doctor.KindReach, nil)
+	if f == nil || f.Grade != doctor.Weak || !strings.Contains(f.Statement, "for want of loki") || len(f.Mends) != 1 || !strings.Contains(f.Mends[0].Text, "retention_period") {
+		t.Errorf("found\n%s", said(r))
 	}
 }
 

@@ -111,6 +111,33 @@ var faults = []fault{
 		kind: doctor.KindOrphans, grade: doctor.Weak, says: []string{"name a parent that their trace does not hold", "OTEL_PROPAGATORS"},
 	},
 	{
+		name: "exemplars of all but one", plant: func(s shop.Sink) shop.Sink { return withoutExemplars{s} },
+		kind: doctor.KindSomeExemplars, grade: doctor.Weak, services: []string{patient}, says: []string{"while other services have some"},
+		hop: metricToTrace, hopGrade: doctor.Weak,
+	},
+	{
+		name: "a service without a name", plant: func(s shop.Sink) shop.Sink {
+			return changed{Sink: s, span: func(span *sources.Span) bool {
+				if span.Service == patient {
+					span.Service = "unknown_service:java"
+				}
+				return true
+			}}
+		},
+		kind: doctor.KindUnnamed, grade: doctor.Broken, says: []string{"unknown_service", "OTEL_SERVICE_NAME="},
+	},
+	{
+		name: "failures that spans do not mark", plant: func(s shop.Sink) shop.Sink {
+			return changed{Sink: s, span: func(span *sources.Span) bool {
+				if span.Service == patient && span.Kind == sources.KindServer {
+					span.Status, span.Attributes = sources.StatusUnset, sources.Attributes{{Key: "http.response.status_code", Value: "503"}}
+				}
+				return true
+			}}
+		},
+		kind: doctor.KindNoStatus, grade: doctor.Weak, services: []string{patient}, says: []string{"5xx without the status of an error"},
+	},
+	{
 		name: "old data only", plant: func(s shop.Sink) shop.Sink { return s }, later: 6 * time.Hour,
 		kind: doctor.KindStale, grade: doctor.Broken, says: []string{"it has none in"},
 	},
@@ -220,6 +247,15 @@ func rename(l sources.Labels, label, from, to string) sources.Labels {
 	}
 	kept[label] = to
 	return kept
+}
+
+// withoutExemplars takes the exemplars of one service away.
+type withoutExemplars struct{ shop.Sink }
+
+func (w withoutExemplars) Exemplar(series sources.Labels, e sources.Exemplar) {
+	if series["service_name"] != patient {
+		w.Sink.Exemplar(series, e)
+	}
 }
 
 // loseExemplars lets exemplars name traces that nobody has.

@@ -48,8 +48,6 @@ OTEL_PYTHON_LOG_CORRELATION=true            # Python
   - structured_metadata:
       trace_id:`}
 
-	mendServiceName = Mend{inService, "OTEL_SERVICE_NAME=payment     # one name for all three signals"}
-
 	mendServiceLabel = Mend{inPipeline, `relabel_configs:
   - source_labels: [__meta_kubernetes_pod_label_app_kubernetes_io_name]
     target_label: service_name`}
@@ -123,9 +121,12 @@ exporters:
     enable_open_metrics: true`},
 		{"the service, where Prometheus scrapes it: OpenMetrics, and exemplars (Go)", `promhttp.HandlerFor(registry, promhttp.HandlerOpts{EnableOpenMetrics: true})
 histogram.(prometheus.ExemplarObserver).ObserveWithExemplar(
-	seconds, prometheus.Labels{"trace_id": id})`},
+    seconds, prometheus.Labels{"trace_id": id})`},
 	}
 }
+
+// mendServiceName gives all three signals one name.
+func mendServiceName(name string) Mend { return Mend{inService, "OTEL_SERVICE_NAME=" + name} }
 
 func mendRename(field string) Mend {
 	return Mend{inPipeline + " (logfmt: the same, with mapping for expressions)", `pipeline_stages:

@@ -231,7 +231,7 @@ func (e *exam) findNames() {
 			Evidence:  e.namesEvidence(),
 			Mends: []Mend{
 				{Where: "obs profile", Text: mapping},
-				mendServiceName,
+				mendServiceName(e.rowOf(services[0]).Name),
 			},
 		}
 	})

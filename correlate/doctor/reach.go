@@ -136,7 +136,7 @@ func (e *exam) judgeReach() {
 // Reach says how far back a backend reaches, as far as the probes tell.
 func Reach(s *Server) string {
 	if s.ReachSeconds == 0 {
-		return "less than 1 h"
+		return "under 1 h"
 	}
 	return "at least " + Age(seconds(s.ReachSeconds))
 }

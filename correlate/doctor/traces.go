@@ -167,7 +167,7 @@ func (e *exam) findTraces() {
 	if c.unnamed > 0 {
 		e.find(Finding{
 			Kind: KindUnnamed, Grade: Broken, Statement: fmt.Sprintf("%s of the sampled ones are of a service without a name of its own (%s)", counted(c.unnamed, "span"), unnamedPrefix),
-			Evidence: evidence("spans without a service name", c.unnamed), Mends: []Mend{mendServiceName},
+			Evidence: evidence("spans without a service name", c.unnamed), Mends: []Mend{mendServiceName("NAME")},
 		})
 	}
 	if float64(c.orphans) > orphanShare*float64(c.spans) {

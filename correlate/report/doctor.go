@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 
 	"obs/correlate"
@@ -209,9 +210,17 @@ func evidenceText(e *correlate.Evidence) string {
 		} else {
 			text += ", "
 		}
-		text += strings.TrimSpace(fmt.Sprintf("%s %s", v.Name, correlate.Quantity(v.Value, v.Unit)))
+		text += v.Name + " " + evidenceValue(v)
 	}
 	return text
+}
+
+// evidenceValue is a number with its unit; a count is as it was counted.
+func evidenceValue(v correlate.Value) string {
+	if v.Unit == "" {
+		return strconv.FormatFloat(v.Value, 'f', -1, 64)
+	}
+	return correlate.Quantity(v.Value, v.Unit)
 }
 
 // doctorTail says what is missing and what it cost. A backend that does not answer has said
