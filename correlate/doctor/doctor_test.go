@@ -384,6 +384,14 @@ func TestReach(t *testing.T) {
 	}
 }
 
+// A service that nobody knows is no service, and says nothing of the backends.
+func TestNobody(t *testing.T) {
+	r := examine(t, stand(t, nil, noon), noon, "nobody")
+	if len(r.Services) != 0 || len(r.Findings) != 0 {
+		t.Errorf("%d services, found\n%s", len(r.Services), said(r))
+	}
+}
+
 // The same system gives the same report.
 func TestSameAgain(t *testing.T) {
 	at := stand(t, leak, noon)

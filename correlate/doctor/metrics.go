@@ -97,7 +97,7 @@ func (e *exam) takeSeries(q *survey.Question, series []sources.Series) {
 		switch q.Signal {
 		case survey.Traffic:
 			known.rate = true
-			if n := len(s.Samples); n > 0 {
+			if n := len(s.Samples); n > 0 && s.Samples[n-1].Value > 0 { // NaN is not
 				known.requests = max(known.requests, s.Samples[n-1].Value)
 			}
 		case survey.Errors:
@@ -186,6 +186,8 @@ func (e *exam) judgeMetric(r *row) {
 	switch {
 	case r.signals.errors:
 		r.Hops.Errors = Hop{OK, "by a metric"}
+	case r.signals.rate && r.signals.requests == 0:
+		r.Hops.Errors = Hop{Unknown, "no request came that could fail"}
 	case r.spans > 0:
 		r.Hops.Errors = Hop{Weak, "only by the status of spans"}
 	case !e.answers(sources.Jaeger):
@@ -214,7 +216,7 @@ func (e *exam) findMetrics() {
 			Mends:     []Mend{mendSpanMetrics},
 		}
 	})
-	e.findOver(KindNoErrors, Weak, func(r *row) bool { return r.signals.rate && !r.signals.errors }, func(services []string) Finding {
+	e.findOver(KindNoErrors, Weak, func(r *row) bool { return r.signals.requests > 0 && !r.signals.errors }, func(services []string) Finding {
 		return Finding{
 			Statement: fmt.Sprintf("%s: the metrics of requests have no label that tells failures from successes", list(services)),
 			Evidence:  e.metricsEvidence(),

@@ -153,12 +153,15 @@ func (e *exam) sees(backend sources.Backend, at time.Time) {
 	}
 }
 
-// arrives reports whether a backend has anything of the window.
+// arrives reports whether a backend has anything of the window. Where some services alone are
+// looked at, that nothing of theirs is there says nothing of the others.
 func (e *exam) arrives(backend sources.Backend) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	s := e.servers[backend]
-	return s.State == Answers && !s.Newest.Before(e.options.Window.From)
+	others := len(e.options.Services) > 0 &&
+		((backend == sources.Loki && len(e.streams) > 0) || (backend == sources.Jaeger && len(e.traced) > 0))
+	return s.State == Answers && (others || !s.Newest.Before(e.options.Window.From))
 }
 
 // judgeServers finds what is wrong with the backends themselves.
@@ -195,7 +198,7 @@ func (e *exam) judgeServers() {
 func (e *exam) judgeArrival(s *Server) {
 	window := e.options.Window
 	switch {
-	case s.Newest.Before(window.From):
+	case !e.arrives(s.Backend):
 		statement := fmt.Sprintf("no %s arrive at %s: it has none in %s", things[s.Backend], s.Backend, window)
 		if s.ReachSeconds > 0 {
 			statement += fmt.Sprintf(", but some of %s ago", Age(seconds(s.ReachSeconds)))
