@@ -38,3 +38,15 @@ func (s Server) Skew() (ahead time.Duration, known bool) {
 type Describer interface {
 	Describe(ctx context.Context) (Server, error)
 }
+
+// LabelCount is how many values a label has.
+type LabelCount struct {
+	Label  string
+	Values int
+}
+
+// LabelsCounter is a backend that can tell which of its labels have the most values, those
+// first. One that turns out unable to returns an error that is ErrNotFound.
+type LabelsCounter interface {
+	CountLabels(ctx context.Context) ([]LabelCount, error)
+}

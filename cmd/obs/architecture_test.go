@@ -33,6 +33,8 @@ var rooms = []room{
 	{path: "obs/tui/...", may: []string{"obs/tui/...", "obs/correlate/...", "obs/sources"}, never: network},
 	{path: "obs/correlate", may: []string{"obs/correlate/...", "obs/sources"}, never: network},
 	{path: "obs/correlate/report", may: []string{"obs/correlate/...", "obs/sources"}, never: network, timeless: true},
+	// It asks, as the walk does, and is told the time.
+	{path: "obs/correlate/doctor", may: []string{"obs/correlate/...", "obs/sources"}, never: network, timeless: true},
 	// It reads links, and follows none.
 	{
 		path: "obs/correlate/ident", may: []string{"obs/sources"}, timeless: true,

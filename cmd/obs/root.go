@@ -127,7 +127,7 @@ Any one of the three will do; with all of them the walk goes all the way.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usage(err, "see "+cmd.CommandPath()+" --help")
 	})
-	root.AddCommand(newTriage(w), newTrace(w), newServices(w), newAlerts(w), newLogs(w), newConfig(w), newDemo(w), newVersion(w))
+	root.AddCommand(newTriage(w), newTrace(w), newServices(w), newAlerts(w), newLogs(w), newDoctor(w), newConfig(w), newDemo(w), newVersion(w))
 	for _, cmd := range root.Commands() {
 		if cmd.Flags().Lookup("profile") != nil {
 			_ = cmd.RegisterFlagCompletionFunc("profile", completeProfiles(w))

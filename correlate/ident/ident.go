@@ -5,6 +5,7 @@
 package ident
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -129,6 +130,24 @@ func Read(text string) (ID, error) {
 		}
 	}
 	return id, nil
+}
+
+// TraceIn is the trace that a log line names as its own: under a name that says so, in a
+// propagation header, or in a notation of its own, such as Spring Cloud Sleuth's. What only
+// looks like an ID is none.
+func TraceIn(line string) (id sources.TraceID, ok bool) {
+	if len(line) > MaxText {
+		return "", false
+	}
+	r := &reader{text: strip(clean(line))}
+	r.lines(r.text)
+	slices.SortStableFunc(r.found, func(a, b ranked) int { return cmp.Compare(a.rank, b.rank) })
+	for _, found := range r.found {
+		if found.Kind == Trace && found.rank <= ofHeader {
+			return found.Trace, true
+		}
+	}
+	return "", false
 }
 
 // word reads a text of one word: what has a notation of its own first, since almost

@@ -127,3 +127,6 @@ func isDecimal(name string) bool {
 	name = fold(name)
 	return strings.Contains(name, "datadog") || strings.Contains(name, "ddtraceid") || strings.Contains(name, "ddspanid")
 }
+
+// NamesSecret reports whether a field of that name holds a credential.
+func NamesSecret(name string) bool { return roleOf(name) == secret }
