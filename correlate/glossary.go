@@ -19,6 +19,7 @@ import (
 // services. Only a question that comes before any answer has to try all names (all).
 type glossary struct {
 	trace, traceLabels     []string // fields of records, and the same as labels of Loki
+	ownTrace               int      // how many of traceLabels are the team's own
 	request, requestLabels []string
 	attributes             []string // of spans, which hold request IDs
 
@@ -39,6 +40,7 @@ func newGlossary(names Names) *glossary {
 		attributes: eachOnce(slices.Concat(request, ident.RequestAttributes)),
 		exact:      map[string]string{}, bare: map[string]string{}, own: map[string][]string{},
 	}
+	n.ownTrace = len(eachOnce(labelNames(trace)))
 	for _, canonical := range slices.Sorted(maps.Keys(names.Services)) {
 		for _, name := range usable(append([]string{canonical}, names.Services[canonical]...)) {
 			if _, taken := n.exact[strings.ToLower(name)]; !taken {
@@ -49,6 +51,9 @@ func newGlossary(names Names) *glossary {
 	}
 	for name, canonical := range n.exact {
 		tail := bareService(name)
+		if tail == "" {
+			continue
+		}
 		if known, taken := n.bare[tail]; taken && known != canonical {
 			canonical = "" // of two services
 		}
@@ -107,6 +112,16 @@ func (n *glossary) searchedTrace() []string {
 		return ident.TraceLabels
 	}
 	return n.traceLabels
+}
+
+// searchedDecimal are those of them that may hold Datadog's decimal notation: what the team
+// writes is not known.
+func (n *glossary) searchedDecimal() []string {
+	decimal := []string{"dd_trace_id"}
+	if n == nil {
+		return decimal
+	}
+	return eachOnce(append(decimal, n.traceLabels[:n.ownTrace]...))
 }
 
 // searchedRequest are the same for those of a request.

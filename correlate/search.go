@@ -52,7 +52,9 @@ func (n *glossary) traceSearch(id sources.TraceID) search {
 		}
 	}
 	if decimal := ident.Decimal(id); decimal != "" {
-		s.field = append(s.field, sources.Matcher{Name: "dd_trace_id", Op: sources.Equal, Value: decimal})
+		for _, name := range n.searchedDecimal() {
+			s.field = append(s.field, sources.Matcher{Name: name, Op: sources.Equal, Value: decimal})
+		}
 	}
 	return s
 }
