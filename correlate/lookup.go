@@ -232,7 +232,7 @@ func (f *finder) guess(line, request string) {
 		return
 	}
 	f.guesses++
-	found, err := ident.Read(line)
+	found, err := f.lookup.Names.Read(line)
 	if err != nil || found.Trace == "" || slices.Contains(f.guessed, found.Trace) {
 		return
 	}

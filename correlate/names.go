@@ -8,6 +8,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"obs/correlate/ident"
 	"obs/sources"
 )
 
@@ -25,6 +26,11 @@ type Names struct {
 	// them. What is listed is believed; names that are not listed are guessed to be of one
 	// service as everywhere, where they differ before the last slash alone.
 	Services map[string][]string `json:"services,omitempty"`
+}
+
+// Read finds the IDs in what a person pasted, as ident.Read does, by the team's names too.
+func (n Names) Read(text string) (ident.ID, error) {
+	return ident.ReadNamed(text, n.TraceFields, n.RequestFields)
 }
 
 const (
