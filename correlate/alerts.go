@@ -50,12 +50,12 @@ func (x *Explorer) now() time.Time {
 }
 
 // alertsOf puts alerts into words and into order: firing ones first, then the longest.
-func alertsOf(raised []sources.Alert) []Alert {
+func (x *Explorer) alertsOf(raised []sources.Alert) []Alert {
 	all := make([]Alert, len(raised))
 	for i, r := range raised {
 		a := Alert{Name: r.Name, State: r.State, Since: r.ActiveAt, Value: r.Value, Labels: maps.Clone(r.Labels), Annotations: maps.Clone(r.Annotations)}
 		service, by := r.Labels.First(alertServices...)
-		if by == "job" {
+		if service = x.names.of(service); by == "job" {
 			service = bareService(service)
 		}
 		a.Service = service
@@ -113,5 +113,5 @@ func (x *Explorer) alerts(ctx context.Context, note *gaps) []Alert {
 	case err != nil:
 		note.failed(sources.Prometheus, "no alert was looked at", err)
 	}
-	return alertsOf(raised)
+	return x.alertsOf(raised)
 }

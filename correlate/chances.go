@@ -112,7 +112,7 @@ func (w *walk) countSlow(ctx context.Context) {
 func slower(series []sources.Series, part int, m *measured, limit float64) (slow, all float64) {
 	nearest, within := math.Inf(1), 0.0
 	for _, s := range series {
-		if s.Labels[survey.PartLabel] != strconv.Itoa(part) || s.Labels[m.question.ServiceLabel] != m.service ||
+		if s.Labels[survey.PartLabel] != strconv.Itoa(part) || s.Labels[m.question.ServiceLabel] != m.labels[m.question.ServiceLabel] ||
 			(m.question.KindLabel != "" && s.Labels[m.question.KindLabel] != m.labels[m.question.KindLabel]) || len(s.Samples) == 0 {
 			continue
 		}

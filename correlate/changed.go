@@ -57,7 +57,7 @@ func (w *walk) noteChanges(ctx context.Context) {
 			return
 		}
 		step := w.begin("changes", "looking for what was changed")
-		h := historyOf(w.changeSpan(), w.question, w.measured)
+		h := w.names.historyOf(w.changeSpan(), w.question, w.measured)
 		if err := h.askAtOnce(ctx, w.set.Metrics); err != nil {
 			w.failed(sources.Prometheus, "what was done to services was not looked at", err)
 			step.failed("Prometheus gave no answer")

@@ -89,13 +89,14 @@ type history struct {
 	step                                   time.Duration
 	versions, starts, replicas, configured []sources.Series
 	services                               []string // that the survey knows; none before it
-	dotted                                 bool     // the server knows labels with dots: older ones do not parse them
+	names                                  *glossary
+	dotted                                 bool // the server knows labels with dots: older ones do not parse them
 }
 
 // historyOf is one of a span, before it is asked for. What a survey measured tells of the
 // services, and of the server.
-func historyOf(span sources.Window, q Question, surveyed []measured) *history {
-	h := &history{span: span, step: historyStep(q)}
+func (n *glossary) historyOf(span sources.Window, q Question, surveyed []measured) *history {
+	h := &history{names: n, span: span, step: historyStep(q)}
 	for _, m := range surveyed {
 		h.services = append(h.services, m.service)
 		h.dotted = h.dotted || strings.Contains(m.question.ServiceLabel, ".") || strings.Contains(m.question.Metric, ".")
@@ -175,7 +176,7 @@ func (x *Explorer) askChanges(ctx context.Context, note *gaps) []Change {
 		known = x.survey.measured
 	}
 	x.mu.Unlock()
-	h := historyOf(x.whole(), x.question, known)
+	h := x.names.historyOf(x.whole(), x.question, known)
 	h.ask(ctx, x.set.Metrics, note)
 
 	found := h.changes()
@@ -278,9 +279,9 @@ type owner struct {
 	service, namespace, metric string
 }
 
-func ownerOf(labels sources.Labels, more ...string) owner {
+func (n *glossary) ownerOf(labels sources.Labels, more ...string) owner {
 	service, _ := labels.First(append(slices.Clone(more), naming...)...)
-	return owner{service: service[strings.LastIndexByte(service, '/')+1:], namespace: labels["namespace"], metric: labels["__name__"]}
+	return owner{service: bareService(n.of(service)), namespace: labels["namespace"], metric: labels["__name__"]}
 }
 
 // again is the query for the owner's series of a metric.
@@ -311,10 +312,10 @@ func (h *history) rollouts() []*rollout {
 	byOwner := map[owner]*rollout{}
 	for _, s := range h.versions {
 		version, label := s.Labels.First(versionLabels...)
-		who, by := ownerOf(s.Labels), namedBy(s.Labels)
+		who, by := h.names.ownerOf(s.Labels), namedBy(s.Labels)
 		if image := s.Labels["image"]; image != "" {
 			version, label = imageTag(image), "image"
-			who, by = ownerOf(s.Labels, "container"), "container"
+			who, by = h.names.ownerOf(s.Labels, "container"), "container"
 		}
 		if version == "" || who.service == "" {
 			continue
@@ -452,7 +453,7 @@ type levels struct {
 func (h *history) counts() map[owner]*levels {
 	surest := map[owner]*levels{}
 	for _, s := range h.replicas {
-		who, by := ownerOf(s.Labels, "deployment", "statefulset"), namedBy(s.Labels, "deployment", "statefulset")
+		who, by := h.names.ownerOf(s.Labels, "deployment", "statefulset"), namedBy(s.Labels, "deployment", "statefulset")
 		metric := who.metric
 		if metric == survey.Scraped && !h.knows(who.service) {
 			continue // a job may hold the targets of many services
@@ -580,12 +581,12 @@ func (h *history) seenRestarts() []restart {
 	var all []restart
 	for _, s := range h.starts {
 		how := s.Labels["seen_by"]
-		who, by := ownerOf(s.Labels), namedBy(s.Labels)
+		who, by := h.names.ownerOf(s.Labels), namedBy(s.Labels)
 		query := again("process_start_time_seconds", s.Labels, by)
 		instance, _ := s.Labels.First("pod", "instance")
 		switch how {
 		case byKubelet:
-			who, by = ownerOf(s.Labels, "container"), "container"
+			who, by = h.names.ownerOf(s.Labels, "container"), "container"
 			query = again("kube_pod_container_status_restarts_total", s.Labels, by)
 		case byReset:
 			query = again("process_cpu_seconds_total", s.Labels, by)
@@ -664,7 +665,7 @@ func (h *history) configChanges() []Change {
 	for _, s := range h.configured {
 		metric := s.Labels["metric"]
 		object, kind := s.Labels.First("configmap", "secret")
-		who, by := ownerOf(s.Labels), namedBy(s.Labels)
+		who, by := h.names.ownerOf(s.Labels), namedBy(s.Labels)
 		what := "configuration"
 		if object != "" {
 			// The exporter tells of it, and it is the one's whose name it begins with.
@@ -685,11 +686,13 @@ func (h *history) configChanges() []Change {
 // belongsTo is the service of an object that is named after it, as cart-config is; the
 // object's own name where there is none.
 func (h *history) belongsTo(object string) string {
-	best := ""
+	best, longest := "", 0
 	for _, s := range h.services {
-		name := s[strings.LastIndexByte(s, '/')+1:]
-		if (object == name || strings.HasPrefix(object, name+"-")) && len(name) > len(best) {
-			best = name
+		for _, name := range h.names.all([]string{s}) {
+			name = bareService(name)
+			if (object == name || strings.HasPrefix(object, name+"-")) && len(name) > longest {
+				best, longest = bareService(s), len(name)
+			}
 		}
 	}
 	return cmp.Or(best, object)

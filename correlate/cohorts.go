@@ -50,7 +50,7 @@ func (w *walk) keepCohorts(primary *measured, chosen sources.TraceID, normal []*
 	}
 	c.nameBy(w.suspected())
 	if w.lastSearch.Service != "" {
-		c.Query, c.URL = w.lastSearch.String(), w.set.Traces.SearchLink(w.lastSearch)
+		c.Query, c.URL = traceQuery(w.set.Traces, w.lastSearch), w.set.Traces.SearchLink(w.lastSearch)
 	}
 	w.found.Cohorts = c
 }
@@ -271,7 +271,7 @@ func differenceOf(d attributes.Difference) Difference {
 // they differ. The subject may be well: then its slowest requests are held against the
 // others of the same time.
 func (x *Explorer) Traces(ctx context.Context, about Subject) *Cohorts {
-	about = settled(about)
+	about = x.settled(about)
 	note := &gaps{}
 	found := x.cohorts(ctx, about, note)
 	if found == nil {
@@ -312,7 +312,7 @@ func (x *Explorer) cohorts(ctx context.Context, about Subject, note *gaps) *Coho
 		return nil
 	}
 	c := compareCohorts(x.set.TraceBackend(), about, s.bad, s.good)
-	c.ThresholdSeconds, c.Query, c.URL = s.threshold, s.query.String(), x.set.Traces.SearchLink(s.query)
+	c.ThresholdSeconds, c.Query, c.URL = s.threshold, traceQuery(x.set.Traces, s.query), x.set.Traces.SearchLink(s.query)
 	c.Chosen = s.chosen().Trace.ID
 	if about.Signal == string(survey.Latency) {
 		c.Work = sharesOf(spans.Compare(s.bad, s.good))

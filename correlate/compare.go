@@ -197,7 +197,7 @@ func (c *Comparison) search(ctx context.Context, set sources.Set, g *normalGroup
 		return
 	}
 	c.Window = c.Window.Union(in)
-	c.Evidence = append(c.Evidence, Evidence{Backend: set.TraceBackend(), Query: query.String(), Window: in, URL: set.Traces.SearchLink(query)})
+	c.Evidence = append(c.Evidence, Evidence{Backend: set.TraceBackend(), Query: traceQuery(set.Traces, query), Window: in, URL: set.Traces.SearchLink(query)})
 	g.add(answer.Traces)
 }
 

@@ -165,7 +165,7 @@ func (w *walk) creeps(ctx context.Context, carried survey.Carried) ([]creeping, 
 	resources := survey.Resources(carried)
 	for i := range resources {
 		r := &resources[i]
-		r.Restrict(w.question.Services)
+		r.Restrict(w.names.all(w.question.Services))
 		kinds[2] = append(kinds[2], creepQuestion{Question: &r.Question, resource: r.Name, container: r.Container})
 	}
 	var answers [creepKinds][][]sources.Series
@@ -186,7 +186,7 @@ func (w *walk) creeps(ctx context.Context, carried survey.Carried) ([]creeping, 
 		})
 	}
 	_ = group.Wait() // each failure is kept
-	load := loadOf(kinds[1], answers[1])
+	load := w.loadOf(kinds[1], answers[1])
 	var all []creeping
 	known := map[string]int{} // the place of the question that told of a signal of a service first
 	for i, questions := range kinds {
@@ -219,7 +219,7 @@ func (w *walk) creeps(ctx context.Context, carried survey.Carried) ([]creeping, 
 
 // loadOf is how many requests each service got, a sample a day. The key is its bare name in
 // lower case.
-func loadOf(questions []creepQuestion, answers [][]sources.Series) map[string][]sources.Sample {
+func (w *walk) loadOf(questions []creepQuestion, answers [][]sources.Series) map[string][]sources.Sample {
 	sums := map[string]map[time.Time]float64{}
 	for j, series := range answers {
 		q := questions[j]
@@ -227,7 +227,7 @@ func loadOf(questions []creepQuestion, answers [][]sources.Series) map[string][]
 			continue
 		}
 		for _, s := range series {
-			service := strings.ToLower(bareService(s.Labels[q.ServiceLabel]))
+			service := strings.ToLower(bareService(w.names.of(s.Labels[q.ServiceLabel])))
 			if sums[service] == nil {
 				sums[service] = map[time.Time]float64{}
 			}
@@ -291,7 +291,7 @@ func (w *walk) surveyedAs(q *creepQuestion, labels sources.Labels) (service stri
 		switch {
 		case q.resource == "" && m.question == q.Question && m.labels.String() == key:
 			return m.service, !m.departure.Anomalous
-		case q.resource != "" && m.departure.Compared && sameService(m.service, labels[q.ServiceLabel]):
+		case q.resource != "" && m.departure.Compared && sameService(m.service, w.names.of(labels[q.ServiceLabel])):
 			return m.service, true
 		}
 	}

@@ -24,6 +24,14 @@ func embedded(t *testing.T, name string) (*correlate.Explorer, correlate.Questio
 // openShop is the simulated shop with an incident, behind real APIs.
 func openShop(t *testing.T, name string) (sources.Set, correlate.Question) {
 	t.Helper()
+	open, question := serveShop(t, name, renamed{})
+	return open(), question
+}
+
+// serveShop serves that shop with names of its own. It is opened anew for each case, as a
+// case counts the queries of its set.
+func serveShop(t *testing.T, name string, as renamed) (open func() sources.Set, question correlate.Question) {
+	t.Helper()
 	scenarios := simulation.Scenarios()
 	i := slices.IndexFunc(scenarios, func(s simulation.Scenario) bool { return s.Name == name })
 	if i < 0 {
@@ -31,7 +39,8 @@ func openShop(t *testing.T, name string) (sources.Set, correlate.Question) {
 	}
 	simulated := simulation.New(scenarios[i], simulation.Options{Seed: 1, Now: noon})
 	stores := sandbox.NewStores()
-	if err := simulated.Past(t.Context(), stores.Sink()); err != nil {
+	as.Sink = stores.Sink()
+	if err := simulated.Past(t.Context(), as); err != nil {
 		t.Fatal(err)
 	}
 	server, err := sandbox.Serve(t.Context(), stores, sandbox.Options{Now: func() time.Time { return noon }})
@@ -43,15 +52,18 @@ func openShop(t *testing.T, name string) (sources.Set, correlate.Question) {
 			t.Error(err)
 		}
 	})
-	set, err := connect.Open(connect.Options{
-		PrometheusURL: server.PrometheusURL, LokiURL: server.LokiURL, JaegerURL: server.JaegerURL,
-		Getenv: func(string) string { return "" },
-	})
-	if err != nil {
-		t.Fatal(err)
+	open = func() sources.Set {
+		set, err := connect.Open(connect.Options{
+			PrometheusURL: server.PrometheusURL, LokiURL: server.LokiURL, JaegerURL: server.JaegerURL,
+			Getenv: func(string) string { return "" },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(set.Close)
+		return set
 	}
-	t.Cleanup(set.Close)
-	return set, correlate.Question{Window: simulated.Window(), Baseline: simulated.Baseline()}
+	return open, correlate.Question{Window: simulated.Window(), Baseline: simulated.Baseline()}
 }
 
 func TestTheShopWithASlowProvider(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 type Explorer struct {
 	set      sources.Set
 	question Question
+	names    *glossary
 
 	mu     sync.Mutex
 	survey *surveyed // nil until a triage or a first question has surveyed the metrics
@@ -30,7 +31,8 @@ type surveyed struct {
 
 // NewExplorer explores the question's window and baseline in the set.
 func NewExplorer(set sources.Set, question Question) *Explorer {
-	return &Explorer{set: set, question: question}
+	names := newGlossary(question.Names)
+	return &Explorer{set: names.set(set), question: names.question(question), names: names}
 }
 
 // Question is what the explorer explores.
@@ -66,8 +68,9 @@ func (x *Explorer) Triage(ctx context.Context, observe Observer) *Case {
 	return found
 }
 
-// Request brings one request, as Find does.
+// Request brings one request, as Find does, by the names of the explorer's question.
 func (x *Explorer) Request(ctx context.Context, lookup Lookup, observe Observer) *Case {
+	lookup.Names = x.question.Names
 	return Find(ctx, x.set, lookup, observe)
 }
 

@@ -135,7 +135,7 @@ func (w *walk) evidenceOfFailure() []Evidence {
 	f := w.failure
 	return []Evidence{
 		{
-			Backend: w.set.TraceBackend(), Query: f.query.String(), Window: f.query.Window, URL: w.set.Traces.SearchLink(f.query),
+			Backend: w.set.TraceBackend(), Query: traceQuery(w.set.Traces, f.query), Window: f.query.Window, URL: w.set.Traces.SearchLink(f.query),
 			Values: []Value{
 				{Name: "failing traces that begin there", Value: float64(f.traces)},
 				{Name: "failing traces looked at", Value: float64(f.of)},

@@ -427,7 +427,7 @@ func (f *Failure) sayLines(fragment string) string {
 
 func (f *finder) searchEvidence(q sources.TraceQuery, o *Occurrences) Evidence {
 	return Evidence{
-		Backend: f.set.TraceBackend(), Query: q.String(), Window: q.Window, URL: f.set.Traces.SearchLink(q),
+		Backend: f.set.TraceBackend(), Query: traceQuery(f.set.Traces, q), Window: q.Window, URL: f.set.Traces.SearchLink(q),
 		Values: []Value{{Name: "traces that fail like this", Value: float64(o.Traces)}},
 	}
 }

@@ -33,9 +33,9 @@ func FuzzIDsStayWithinTheirLiterals(f *testing.F) {
 		for _, c := range id.Candidates {
 			switch c.Kind {
 			case ident.Trace:
-				keepsShape(t, selector, traceSearch(c.Trace), traceSearch(harmless), string(c.Trace))
+				keepsShape(t, selector, plain.traceSearch(c.Trace), plain.traceSearch(harmless), string(c.Trace))
 			case ident.Request:
-				keepsShape(t, selector, requestSearch(c.Request), requestSearch("harmless"), c.Request)
+				keepsShape(t, selector, plain.requestSearch(c.Request), plain.requestSearch("harmless"), c.Request)
 			}
 		}
 	})

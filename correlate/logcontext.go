@@ -149,7 +149,7 @@ func (c *contexts) mark(i int, records []sources.Record, more bool) {
 			c.spans = append(c.spans, sources.Window{From: r.Time})
 		}
 		c.spans[len(c.spans)-1].To = r.Time
-		kept := describeRecord(r)
+		kept := c.a.x.names.describeRecord(r)
 		kept.Context = true
 		if j, isAsked := taken[n]; isAsked {
 			kept = c.asked[j]

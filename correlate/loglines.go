@@ -65,8 +65,9 @@ type loggedSide struct {
 	visits loggedKinds
 	// requests are those of each service, told by the lines that carry one trace ID.
 	requests loggedKinds
-	told     []*place       // these requests
-	only     []string       // the services that are asked about; all when empty
+	told     []*place // these requests
+	only     []string // the services that are asked about; all when empty
+	names    *glossary
 	total    map[string]int // of each service
 	traced   map[string]int // those of them with a trace that was fetched
 	// apart are the lines of services that log no IDs, read of the time covered.
@@ -76,9 +77,10 @@ type loggedSide struct {
 	over     sources.Window
 }
 
-// of selects the lines of one service, by the label that names it, among those of the side.
-func (s *loggedSide) of(label, service string) string {
-	own := sources.Selector{{Name: label, Op: sources.Equal, Value: service}}
+// of selects the lines of one service, by the label that names it and its names there, among
+// those of the side.
+func (s *loggedSide) of(label string, names []string) string {
+	own := sources.Selector{sources.AnyOf(label, names...)}
 	for _, m := range s.selector {
 		if m.Name != label {
 			own = append(own, m)
@@ -181,7 +183,7 @@ func (w *walk) lineShifts(ctx context.Context) (shifts []lineShift, said string,
 		if len(trees) > 0 {
 			over = within2(spanOf(trees), over)
 		}
-		sides[side] = &loggedSide{visits: newLoggedKinds(len(trees)), only: w.question.Services, selector: covering(streams)[0], over: over}
+		sides[side] = &loggedSide{visits: newLoggedKinds(len(trees)), only: w.question.Services, names: w.names, selector: covering(streams)[0], over: over}
 		group.Go(func() (err error) {
 			answers[side], err = w.set.Logs.Records(asking, sides[side].selector.String(), over, linesOfSide, false)
 			return err
@@ -255,9 +257,9 @@ func (s *loggedSide) join(trees []*spans.Tree, answer sources.RecordAnswer) (pla
 	}
 	logging, named := map[string]bool{}, map[string]bool{} // services with a line that is joined, and with one that has an ID
 	for _, record := range answer.Records {
-		trace, _ := ident.ParseTrace(recordField(record, ident.TraceFields))
+		trace, _ := ident.ParseTrace(recordField(record, s.names.traceFields()))
 		span, _ := sources.ParseSpanID(recordField(record, ident.SpanFields))
-		service, _ := record.Stream.First(logServiceLabels...)
+		service, _ := s.names.service(record.Stream)
 		at := bySpan[visitID{trace, span}]
 		if at == nil {
 			at = byService[string(trace)+service]
@@ -277,7 +279,7 @@ func (s *loggedSide) join(trees []*spans.Tree, answer sources.RecordAnswer) (pla
 		lines = append(lines, joinedLine{service: service, trace: trace, at: at, when: record.Time, entry: entry})
 	}
 	for i := range answer.Records {
-		if service, _ := answer.Records[i].Stream.First(logServiceLabels...); service != "" && !named[service] && s.asksAbout(service) {
+		if service, _ := s.names.service(answer.Records[i].Stream); service != "" && !named[service] && s.asksAbout(service) {
 			s.apart = append(s.apart, &answer.Records[i])
 		}
 	}
@@ -523,7 +525,7 @@ func (w *walk) compareApart() {
 		}
 		sides[i].Duration = s.covered.Duration()
 		for _, r := range s.apart {
-			service, _ := r.Stream.First(logServiceLabels...)
+			service, _ := w.names.service(r.Stream)
 			sides[i].Lines = append(sides[i].Lines, patterns.Line{
 				Time: r.Time, Service: service, Severity: recordField(*r, ident.SeverityFields), Text: r.Line,
 			})
@@ -553,16 +555,17 @@ func (w *walk) compareApart() {
 // apartEvidence is the service's lines of both sides, the side that shows the pattern first.
 // How often a minute is by the length of the window that is given with each.
 func (w *walk) apartEvidence(c *patterns.Change, kind clueKind) []Evidence {
-	label := ""
+	label, names := "", []string(nil) // of the service in the logs
 	for _, r := range slices.Concat(w.lineSides[0].apart, w.lineSides[1].apart) {
-		if service, name := r.Stream.First(logServiceLabels...); service == c.Service {
-			label = name
-			break
+		if service, by := w.names.service(r.Stream); service == c.Service && (label == "" || label == by) {
+			label, names = by, append(names, r.Stream[by])
 		}
 	}
+	slices.Sort(names)
+	names = slices.Compact(names)
 	evidence := make([]Evidence, 0, 2)
 	for i, value := range []Value{{Name: "lines in the window", Value: c.WindowCount}, {Name: "lines in the baseline", Value: c.BaselineCount}} {
-		side := logEvidence(w.set.Logs, w.lineSides[i].of(label, c.Service), w.lineSides[i].covered)
+		side := logEvidence(w.set.Logs, w.lineSides[i].of(label, names), w.lineSides[i].covered)
 		side.Values = []Value{value}
 		evidence = append(evidence, side)
 	}

@@ -63,13 +63,15 @@ func (w *walk) compareErrors(ctx context.Context) (*grownErrors, error) {
 		return nil, nil
 	}
 	selector := sources.Selector{sources.NotEmpty(label)}
-	if len(w.question.Services) > 0 {
-		selector = sources.Selector{sources.AnyOf(label, w.question.Services...)}
+	wanted := w.names.all(w.question.Services)
+	if len(wanted) > 0 {
+		selector = sources.Selector{sources.AnyOf(label, wanted...)}
 	}
-	names := map[string]bool{}
+	names := map[string][]string{} // of services, by the canonical one
 	for _, l := range streams {
-		if name := l[label]; name != "" && (len(w.question.Services) == 0 || slices.Contains(w.question.Services, name)) {
-			names[name] = true
+		name := l[label]
+		if name != "" && (len(wanted) == 0 || slices.Contains(wanted, name)) {
+			names[w.names.of(name)] = append(names[w.names.of(name)], name)
 		}
 	}
 	w.found.Services = len(names)
@@ -92,15 +94,22 @@ func (w *walk) compareErrors(ctx context.Context) (*grownErrors, error) {
 	if err != nil {
 		return nil, err
 	}
-	was := map[string]float64{}
+	is, was := map[string]float64{}, map[string]float64{}
+	var logging []string
+	for _, s := range now.Series {
+		service := w.names.of(s.Labels[label])
+		is[service] += last(s)
+		logging = append(logging, service)
+		names[service] = append(names[service], s.Labels[label])
+	}
 	for _, s := range before.Series {
-		was[s.Labels[label]] = last(s)
+		was[w.names.of(s.Labels[label])] += last(s)
 	}
 	var grown []Anomaly
-	for _, s := range now.Series {
+	for _, service := range eachOnce(logging) {
 		a := Anomaly{
-			Service: s.Labels[label], Metric: errorRecords, Signal: string(survey.Errors), Direction: string(anomaly.Up),
-			BaselineValue: was[s.Labels[label]], WindowValue: last(s), Unit: "records/s", Guessed: true,
+			Service: service, Metric: errorRecords, Signal: string(survey.Errors), Direction: string(anomaly.Up),
+			BaselineValue: was[service], WindowValue: is[service], Unit: "records/s", Guessed: true,
 		}
 		// Counts vary by their square root (Poisson); the score is the distance in those.
 		seconds := w.question.Window.Duration().Seconds()
@@ -123,9 +132,10 @@ func (w *walk) compareErrors(ctx context.Context) (*grownErrors, error) {
 	}
 	w.found.Anomalies = append(w.found.Anomalies, grown...)
 	service := grown[0].Service
+	of := slices.Compact(slices.Sorted(slices.Values(names[service])))
 	return &grownErrors{
 		service: service, statement: describe(&grown[0]),
-		query: sources.Selector{{Name: label, Op: sources.Equal, Value: service}}.String() + errors,
+		query: sources.Selector{sources.AnyOf(label, of...)}.String() + errors,
 	}, nil
 }
 

@@ -181,6 +181,7 @@ func (a *logAnswer) ofRequest(ctx context.Context, id ident.ID, text string) {
 	lookup := Lookup{
 		ID: id, Text: text,
 		Window: a.view.Window, Fixed: !a.question.Window.IsZero(), RecordsOnly: true,
+		Names: a.x.question.Names,
 	}
 	found := Find(ctx, a.x.set, lookup, nil)
 	a.note.take(slices.DeleteFunc(found.Missing, func(m Missing) bool {
@@ -254,7 +255,7 @@ func (a *logAnswer) ofService(ctx context.Context) {
 		a.failed("no log record was looked at", err)
 		return
 	}
-	label, names := namesOf(a.question.Service, streams)
+	label, names := a.x.names.namesOf(a.question.Service, streams)
 	if label == "" {
 		a.nothing(fmt.Sprintf("it holds no records of %s in %s", a.question.Service, a.view.Window), othersHint(streams))
 		return
@@ -294,7 +295,7 @@ func (a *logAnswer) ofQuery(ctx context.Context, query string) {
 	}
 	answer, err := a.x.set.Logs.Records(ctx, query, a.view.Window, a.limit, false)
 	for _, r := range slices.Backward(answer.Records) {
-		a.view.Records = append(a.view.Records, describeRecord(r))
+		a.view.Records = append(a.view.Records, a.x.names.describeRecord(r))
 	}
 	if err != nil {
 		a.compared = ""
@@ -324,7 +325,7 @@ func (a *logAnswer) nearest(ctx context.Context, query string) {
 		after, err = a.beside(ctx, query, at, limit-limit/2, true)
 	}
 	slices.Reverse(before)
-	a.view.Records = append(a.view.Records, described(append(before, after...))...)
+	a.view.Records = append(a.view.Records, a.described(append(before, after...))...)
 	a.view.Window = sources.Window{From: at, To: at.Add(1)}
 	if n := len(a.view.Records); n > 0 {
 		a.view.Window = a.view.Window.Union(sources.Window{From: a.view.Records[0].Time, To: a.view.Records[n-1].Time.Add(1)})
@@ -460,7 +461,7 @@ func eachPart(ctx context.Context, parts []sampledPart, do func(ctx context.Cont
 func (a *logAnswer) lines(ctx context.Context, w sources.Window, limit int) (lines []patterns.Line, truncated bool, err error) {
 	answer, err := a.x.set.Logs.Records(ctx, a.compared, w, limit, false)
 	for _, r := range answer.Records {
-		kept := describeRecord(r)
+		kept := a.x.names.describeRecord(r)
 		lines = append(lines, patterns.Line{Time: kept.Time, Service: kept.Service, Severity: kept.Severity, Text: kept.Line, Weight: 1})
 	}
 	return lines, answer.Truncated, err
@@ -544,14 +545,14 @@ func (a *logAnswer) around(ctx context.Context, r Record, n int) error {
 		a.truncated(fmt.Sprintf("more than %d records have its time", aroundLimit), "ask for them with the query")
 	}
 	before, after = before[max(0, len(before)-n):], after[:min(len(after), n)]
-	a.view.Records = slices.Concat(described(before), []Record{r}, described(after))
+	a.view.Records = slices.Concat(a.described(before), []Record{r}, a.described(after))
 	return nil
 }
 
-func described(records []sources.Record) []Record {
+func (a *logAnswer) described(records []sources.Record) []Record {
 	all := make([]Record, len(records))
 	for i, r := range records {
-		all[i] = describeRecord(r)
+		all[i] = a.x.names.describeRecord(r)
 	}
 	return all
 }
@@ -652,7 +653,7 @@ func (x *Explorer) Follow(ctx context.Context, q LogQuestion, each func(records 
 	if x.set.Logs == nil {
 		return errNoLogs
 	}
-	f := &following{question: q, each: each, seen: map[string]bool{}}
+	f := &following{names: x.names, question: q, each: each, seen: map[string]bool{}}
 	queries, err := x.followed(ctx, q)
 	if err != nil {
 		if ctx.Err() != nil {
@@ -680,13 +681,13 @@ func (x *Explorer) followed(ctx context.Context, q LogQuestion) ([]string, error
 		return nil, err
 	}
 	if q.Trace == "" {
-		label, names := namesOf(q.Service, streams)
+		label, names := x.names.namesOf(q.Service, streams)
 		if label == "" {
 			return nil, &NoSuchServiceError{Service: q.Service, Window: window, Hint: othersHint(streams)}
 		}
 		return []string{sources.Selector{sources.AnyOf(label, names...)}.String()}, nil
 	}
-	search := traceSearch(q.Trace)
+	search := x.names.traceSearch(q.Trace)
 	selectors := covering(streams)
 	if len(selectors) == 0 {
 		selectors = []sources.Selector{{sources.NotEmpty(logServiceLabels[0])}} // nobody logs yet
@@ -712,6 +713,7 @@ func (e *NoSuchServiceError) Error() string {
 
 // following is a Follow under way.
 type following struct {
+	names    *glossary
 	question LogQuestion
 	each     func([]Record, int)
 
@@ -726,7 +728,7 @@ func (f *following) hand(records []sources.Record, dropped int) {
 	defer f.mu.Unlock()
 	var all []Record
 	for _, r := range records {
-		if kept := describeRecord(r); f.question.Trace == "" || f.ofTrace(r, &kept) {
+		if kept := f.names.describeRecord(r); f.question.Trace == "" || f.ofTrace(r, &kept) {
 			all = append(all, kept)
 		}
 	}

@@ -31,6 +31,8 @@ type Lookup struct {
 	Now time.Time
 	// Habits are where services carry trace IDs, and learn it; nil where nobody remembers.
 	Habits *Habits
+	// Names are the team's own.
+	Names Names
 	// RecordsOnly leaves away what is about the request and not its records: further traces,
 	// its failure and its story.
 	RecordsOnly bool
@@ -44,6 +46,7 @@ type Lookup struct {
 type finder struct {
 	set     sources.Set
 	lookup  Lookup
+	names   *glossary
 	observe Observer
 	found   *Case
 
@@ -68,8 +71,10 @@ func Find(ctx context.Context, set sources.Set, lookup Lookup, observe Observer)
 	if observe == nil {
 		observe = func(Step) {}
 	}
+	names := newGlossary(lookup.Names)
+	set = names.set(set)
 	f := &finder{
-		set: set, lookup: lookup, observe: observe, found: NewCase(lookup.Window),
+		set: set, lookup: lookup, names: names, observe: observe, found: NewCase(lookup.Window),
 		asked: map[sources.TraceID]bool{}, gone: map[sources.TraceID]bool{}, searched: map[string]bool{}, searchedSpans: map[string]bool{},
 		remarked: map[sources.TraceID]bool{},
 	}
@@ -165,12 +170,12 @@ func (f *finder) searches() []search {
 	for _, c := range f.lookup.ID.Candidates {
 		switch c.Kind {
 		case ident.Trace:
-			all = append(all, traceSearch(c.Trace))
+			all = append(all, f.names.traceSearch(c.Trace))
 		case ident.Request:
-			all = append(all, requestSearch(c.Request))
+			all = append(all, f.names.requestSearch(c.Request))
 			f.searched[c.Request] = true
 		case ident.Span:
-			all = append(all, spanSearch(c.Span))
+			all = append(all, f.names.spanSearch(c.Span))
 		}
 	}
 	return all
@@ -227,7 +232,7 @@ func (f *finder) guess(line, request string) {
 		return
 	}
 	f.guesses++
-	found, err := ident.Read(line)
+	found, err := f.lookup.Names.Read(line)
 	if err != nil || found.Trace == "" || slices.Contains(f.guessed, found.Trace) {
 		return
 	}
@@ -331,7 +336,7 @@ func (f *finder) follow(ctx context.Context) {
 			f.searched[carried.id] = true
 			// Its records stand near those of the trace; what was tried again or put off is
 			// found by the spans that carry it.
-			s := requestSearch(carried.id)
+			s := f.names.requestSearch(carried.id)
 			found, ok := f.search(ctx, s, f.found.Window.Pad(recordSlack))
 			if ok {
 				f.keepRecords(found, nil, s)
@@ -352,11 +357,12 @@ func (f *finder) follow(ctx context.Context) {
 	}
 }
 
-func eachOnce(ids []sources.TraceID) []sources.TraceID {
-	var all []sources.TraceID
-	for _, id := range ids {
-		if !slices.Contains(all, id) {
-			all = append(all, id)
+// eachOnce are the items in their order, without repetitions.
+func eachOnce[T comparable](items []T) []T {
+	var all []T
+	for _, item := range items {
+		if !slices.Contains(all, item) {
+			all = append(all, item)
 		}
 	}
 	return all
@@ -401,7 +407,7 @@ func (f *finder) carried() []carriedID {
 	var order []place
 	for i := range f.found.Trace.Spans {
 		s := &f.found.Trace.Spans[i]
-		for _, key := range ident.RequestAttributes {
+		for _, key := range f.names.requestAttributes() {
 			value := s.Attributes.Get(key)
 			for _, id := range valuesOf(value) {
 				p := place{id, key, value}
@@ -415,7 +421,7 @@ func (f *finder) carried() []carriedID {
 		}
 	}
 	for _, r := range f.found.Records {
-		if id := recordField(sources.Record{Stream: r.Labels, Metadata: r.Metadata, Line: r.Line}, ident.RequestFields); id != "" && r.TraceID == f.found.Trace.ID {
+		if id := recordField(sources.Record{Stream: r.Labels, Metadata: r.Metadata, Line: r.Line}, f.names.requestFields()); id != "" && r.TraceID == f.found.Trace.ID {
 			p := place{id: id}
 			if counts[p]++; counts[p] == 1 {
 				order = append(order, p)

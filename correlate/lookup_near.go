@@ -46,7 +46,7 @@ func (f *finder) near(ctx context.Context) {
 		f.found.missingError(sources.Loki, "lines of the same time were not looked at", err)
 		return
 	}
-	all := t.nearby(streams)
+	all := t.nearby(streams, f.names)
 	f.found.missing(Missing{
 		Backend: sources.Loki, Kind: MissingNoData,
 		Reason: fmt.Sprintf("no record near %s carries trace ID %s", window, t.ID),
@@ -71,7 +71,7 @@ func (f *finder) near(ctx context.Context) {
 	}
 	for i, answer := range answers {
 		for _, r := range answer.Records {
-			kept := describeRecord(r)
+			kept := f.names.describeRecord(r)
 			kept.Join = ByServiceTime
 			f.found.Records = append(f.found.Records, kept)
 		}
@@ -98,7 +98,7 @@ func (n *nearby) note(answer *sources.RecordAnswer) string {
 
 // nearby are the services of the trace that have streams, with where they ran as far as both
 // tell, those that the request waited for longest first.
-func (t *Trace) nearby(streams []sources.Labels) []nearby {
+func (t *Trace) nearby(streams []sources.Labels, known *glossary) []nearby {
 	waited, pods := map[string]float64{}, map[string]map[string]bool{}
 	for i := range t.Spans {
 		s := &t.Spans[i]
@@ -117,12 +117,13 @@ func (t *Trace) nearby(streams []sources.Labels) []nearby {
 	})
 	var all []nearby
 	for _, service := range services {
-		label, names := namesOf(service, streams)
+		label, names := known.namesOf(service, streams)
 		if label == "" || len(all) == nearServices {
 			continue
 		}
 		n := nearby{service: service, selector: sources.Selector{sources.AnyOf(label, names...)}}
-		if !slices.Contains([]string{"service_name", "service"}, label) || len(names) != 1 || names[0] != service {
+		said := slices.Contains([]string{"service_name", "service"}, label) && len(names) == 1 && names[0] == service
+		if !said && !known.configured(service, names) {
 			n.guess = label + "=" + strings.Join(names, ", ")
 		}
 		if label, seen := podsIn(streams, label, names, pods[service]); label != "" {

@@ -26,7 +26,7 @@ func (f *finder) recordsOf(ctx context.Context, id sources.TraceID, trace *Trace
 	if f.set.Logs == nil || ctx.Err() != nil {
 		return
 	}
-	s := traceSearch(id)
+	s := f.names.traceSearch(id)
 	if trace == nil {
 		// The records that led to it tell its time.
 		var w sources.Window
@@ -72,7 +72,7 @@ type silence struct {
 func (f *finder) listen(found foundRecords, trace *Trace) {
 	services := slices.DeleteFunc(trace.services(), func(service string) bool {
 		return slices.ContainsFunc(found.records, func(r sources.Record) bool {
-			name, _ := r.Stream.First(logServiceLabels...)
+			name, _ := f.names.service(r.Stream)
 			return sameService(name, service)
 		})
 	})
@@ -94,10 +94,10 @@ func (f *finder) hear(ctx context.Context) {
 		step := f.begin("records", "looking for records by another clock")
 		streams, err := f.set.Logs.Streams(ctx, "", window)
 		streams = slices.DeleteFunc(slices.Clone(streams), func(stream sources.Labels) bool {
-			name, _ := stream.First(logServiceLabels...)
+			name, _ := f.names.service(stream)
 			return !slices.ContainsFunc(silent.services, func(service string) bool { return sameService(name, service) })
 		})
-		s := traceSearch(silent.trace.ID)
+		s := f.names.traceSearch(silent.trace.ID)
 		var found foundRecords
 		if err == nil && len(streams) > 0 {
 			found, err = askRecords(ctx, f.set.Logs, s, waysIn(streams, s), window, lookupRecords, streams)
@@ -111,7 +111,7 @@ func (f *finder) hear(ctx context.Context) {
 			f.keepRecords(found, silent.trace, s)
 			f.found.missing(Missing{
 				Backend: sources.Loki, Kind: MissingNoData,
-				Reason: fmt.Sprintf("%s of trace %s: only records that stand up to %s away carry its ID", strings.Join(servicesOf(found.records), ", "), silent.trace.ID, Seconds(far.Seconds())),
+				Reason: fmt.Sprintf("%s of trace %s: only records that stand up to %s away carry its ID", strings.Join(f.names.servicesOf(found.records), ", "), silent.trace.ID, Seconds(far.Seconds())),
 				Hint:   "its clock may differ from that of what makes spans",
 			})
 		}
@@ -120,10 +120,10 @@ func (f *finder) hear(ctx context.Context) {
 }
 
 // servicesOf are the services of records, in order of name.
-func servicesOf(records []sources.Record) []string {
+func (n *glossary) servicesOf(records []sources.Record) []string {
 	all := map[string]bool{}
 	for _, r := range records {
-		name, _ := r.Stream.First(logServiceLabels...)
+		name, _ := n.service(r.Stream)
 		all[name] = true
 	}
 	return slices.Sorted(maps.Keys(all))
@@ -252,7 +252,7 @@ func (f *finder) keepRecords(found foundRecords, trace *Trace, s search) {
 	if len(found.quotes) > 0 {
 		f.found.missing(left(found.quotes, s))
 	}
-	for i, kept := range fromRecords(found.records, trace, s.trace) {
+	for i, kept := range f.names.fromRecords(found.records, trace, s.trace) {
 		switch {
 		case s.request != "":
 			kept.Join = ByRequestID
@@ -305,7 +305,7 @@ func (f *finder) keepPlaces(found foundRecords, trace *Trace, s search) {
 	}
 	for _, service := range trace.services() {
 		carried := slices.ContainsFunc(places, func(p Place) bool { return sameService(p.Service, service) })
-		if label, _ := namesOf(service, found.streams); !carried && label != "" {
+		if label, _ := f.names.namesOf(service, found.streams); !carried && label != "" {
 			places = append(places, Place{Service: service, Kind: Nowhere})
 		}
 	}

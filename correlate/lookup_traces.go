@@ -11,7 +11,6 @@ import (
 	"github.com/tidwall/gjson"
 	"golang.org/x/sync/errgroup"
 
-	"obs/correlate/ident"
 	"obs/correlate/spans"
 	"obs/sources"
 )
@@ -180,7 +179,7 @@ func (f *finder) byAttribute(ctx context.Context, id string) []sources.TraceID {
 	slices.Sort(services)
 	known := len(services)
 	services = services[:min(known, maxAsked)]
-	for _, attribute := range requestAttributes(id) {
+	for _, attribute := range f.names.attributesOf(id) {
 		ids, err := f.searchAttribute(ctx, services, sources.Attributes{attribute}, f.attributeWindow())
 		if err != nil {
 			f.found.missingError(f.set.TraceBackend(), "span attributes were not searched", err)
@@ -236,11 +235,11 @@ func (f *finder) attributeWindow() sources.Window {
 	return w
 }
 
-// requestAttributes are the attributes to search for, each as it may be stored: the
-// headers of OpenTelemetry's conventions are lists, whose text is JSON.
-func requestAttributes(id string) sources.Attributes {
+// attributesOf are the attributes to search for, each as it may be stored: the
+// headers of OpenTelemetry's conventions are lists, which Jaeger keeps as JSON text.
+func (n *glossary) attributesOf(id string) sources.Attributes {
 	var all sources.Attributes
-	for _, name := range ident.RequestAttributes {
+	for _, name := range n.requestAttributes() {
 		all = append(all, sources.Attribute{Key: name, Value: id})
 		if strings.HasPrefix(name, "http.request.header.") {
 			list, err := json.Marshal([]string{id})

@@ -146,7 +146,7 @@ func (w *walk) questions(ctx context.Context) ([]survey.Question, error) {
 	questions = append(questions, survey.GuessSummaries(summaries, covered)...)
 	questions = append(questions, survey.GuessGauges(gauges, covered)...)
 	for i := range questions {
-		questions[i].Restrict(w.question.Services)
+		questions[i].Restrict(w.names.all(w.question.Services))
 	}
 	questions = w.affordable(questions)
 	w.over = rateWindow(w.question.Window.Duration(), time.Duration(interval*float64(time.Second)))
@@ -212,7 +212,7 @@ func (w *walk) measure(ctx context.Context, questions []survey.Question) {
 				w.failed(sources.Prometheus, "a series was not looked at", err)
 				return nil
 			}
-			results[i] = judge(&questions[i], baseline, window, w.over, asked)
+			results[i] = w.judge(&questions[i], baseline, window, asked)
 			if w.sparse(&questions[i]) {
 				judgeByPeers(results[i])
 			}
@@ -322,7 +322,7 @@ func within(series []sources.Series, w sources.Window) []sources.Series {
 }
 
 // judge pairs the series of both sides by their labels and compares each pair.
-func judge(q *survey.Question, baseline, window []sources.Series, over time.Duration, asked bothSides) []measured {
+func (w *walk) judge(q *survey.Question, baseline, window []sources.Series, asked bothSides) []measured {
 	before := make(map[string][]sources.Sample, len(baseline))
 	labels := map[string]sources.Labels{}
 	for _, s := range baseline {
@@ -338,9 +338,9 @@ func judge(q *survey.Question, baseline, window []sources.Series, over time.Dura
 			continue
 		}
 		m := measured{
-			service: set[q.ServiceLabel], question: q, labels: set, asked: asked,
+			service: w.names.of(set[q.ServiceLabel]), question: q, labels: set, asked: asked,
 			departure: anomaly.Compare(before[key], now[key], limits[q.Signal]),
-			query:     q.For(set, over),
+			query:     q.For(set, w.over),
 		}
 		m.last, m.means = lastOf(before[key], now[key]), sideMeans(before[key], now[key])
 		all = append(all, m)

@@ -50,15 +50,16 @@ func (x *Explorer) walk(over time.Duration) *walk {
 	return w
 }
 
-// settled is the subject with its signal named.
-func settled(about Subject) Subject {
+// settled is the subject with its signal named, and its service by its canonical name.
+func (x *Explorer) settled(about Subject) Subject {
+	about.Service = x.names.of(about.Service)
 	about.Signal = cmp.Or(about.Signal, string(survey.Latency))
 	return about
 }
 
 // Metric is the metric that covers a subject, over baseline and window.
 func (x *Explorer) Metric(ctx context.Context, about Subject) *MetricView {
-	about = settled(about)
+	about = x.settled(about)
 	note := &gaps{}
 	view := &MetricView{
 		Subject: about, Samples: []sources.Sample{}, Exemplars: []ExemplarPoint{}, Changes: []Change{}, SplitBy: []string{},
@@ -327,7 +328,7 @@ func someExemplars(all []exemplar) []exemplar {
 
 // Split is the metric that covers a subject, split by a label.
 func (x *Explorer) Split(ctx context.Context, about Subject, label string) *SplitView {
-	about = settled(about)
+	about = x.settled(about)
 	note := &gaps{}
 	view := &SplitView{Subject: about, Label: label, Parts: []SplitPart{}}
 	if at := x.locate(ctx, about, label, note); at != nil {

@@ -150,7 +150,7 @@ func (w *walk) neighborClue(c *crowd, query string, asked *bothSides, baseline, 
 		more := highOf(s) - before[s.Labels.String()]
 		total += max(0, more)
 		if more > most {
-			name, most, was = survey.ContainerName(s.Labels), more, before[s.Labels.String()]
+			name, most, was = w.names.of(survey.ContainerName(s.Labels)), more, before[s.Labels.String()]
 		}
 	}
 	if name == "" || slices.ContainsFunc(c.services, func(victim string) bool { return sameService(victim, name) }) ||

@@ -52,7 +52,7 @@ func carriedIn(r sources.Record, s search) (kind, field string) {
 func placesOf(records []sources.Record, s search) []Place {
 	counts := map[Place]int{}
 	for _, r := range records {
-		service, _ := r.Stream.First(logServiceLabels...)
+		service, _ := s.names.service(r.Stream)
 		kind, field := carriedIn(r, s)
 		counts[Place{Service: service, Kind: kind, Field: field}]++
 	}
@@ -132,13 +132,11 @@ func (h *Habits) learn(places []Place, at time.Time) {
 	}
 }
 
-// strict reports whether a stream is of a service whose lines need not be read to find
-// records of a trace.
-func (h *Habits) strict(stream sources.Labels) bool {
+// strict reports whether the lines of a service need not be read to find records of a trace.
+func (h *Habits) strict(service string) bool {
 	if h == nil {
 		return false
 	}
-	service, _ := stream.First(logServiceLabels...)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return service != "" && h.known[service].Strict
@@ -154,7 +152,11 @@ func inTurn(streams []sources.Labels, s search, habits *Habits) (first, rest []w
 	if s.trace == "" {
 		return everyWay(streams, s), nil // habits are about trace IDs
 	}
-	strict := slices.DeleteFunc(slices.Clone(streams), func(l sources.Labels) bool { return !habits.strict(l) })
+	isStrict := func(stream sources.Labels) bool {
+		service, _ := s.names.service(stream)
+		return habits.strict(service)
+	}
+	strict := slices.DeleteFunc(slices.Clone(streams), func(l sources.Labels) bool { return !isStrict(l) })
 	if len(strict) == 0 {
 		return everyWay(streams, s), nil
 	}
@@ -162,7 +164,7 @@ func inTurn(streams []sources.Labels, s search, habits *Habits) (first, rest []w
 		first = append(first, way{query: fieldQuery(selector, s)})
 	}
 	first = append(first, labelWays(streams, s)...)
-	read := slices.DeleteFunc(slices.Clone(streams), habits.strict)
+	read := slices.DeleteFunc(slices.Clone(streams), isStrict)
 	return append(first, linesOf(read, s)...), linesOf(strict, s)
 }
 

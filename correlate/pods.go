@@ -31,7 +31,7 @@ func (w *walk) podsAsServices(all []clue) []clue {
 	known, pods := w.knownServices()
 	named := slices.Clone(all)
 	for i := range named {
-		workload := workloadOf(named[i].service)
+		workload := w.names.of(workloadOf(named[i].service))
 		if workload == "" || !pods[named[i].service] || slices.Contains(known, named[i].service) {
 			continue
 		}
@@ -54,7 +54,7 @@ func (w *walk) knownServices() (names []string, pods map[string]bool) {
 			names = append(names, name)
 		}
 		for _, r := range s.apart {
-			name, _ := r.Stream.First(logServiceLabels...)
+			name, _ := w.names.service(r.Stream)
 			names = append(names, name)
 		}
 	}

@@ -50,6 +50,16 @@ func TestPodsAsServices(t *testing.T) {
 	}
 }
 
+// A workload that the team calls otherwise is the service that it says.
+func TestPodsOfAServiceWithNames(t *testing.T) {
+	w := newWalk(sources.Set{Ledger: &sources.Ledger{}}, Question{Names: Names{Services: map[string][]string{"payment": {"pay-api"}}}}, nil)
+	w.traced = []string{"payment"}
+	w.measured = []measured{{service: "pay-api-6f7c9d5b8-x2x4b", question: &survey.Question{ServiceLabel: "pod"}}}
+	if got := w.podsAsServices([]clue{{service: "pay-api-6f7c9d5b8-x2x4b"}})[0].service; got != "payment" {
+		t.Errorf("the pod is taken for one of %s", got)
+	}
+}
+
 // What speaks against a pod and against its service speaks against one suspect.
 func TestAPodAndItsServiceAreOneSuspect(t *testing.T) {
 	w := newWalk(sources.Set{Ledger: &sources.Ledger{}}, Question{}, nil)

@@ -35,14 +35,14 @@ func (w *walk) toRecords(ctx context.Context, primary *measured) {
 	step := w.begin("records", "bringing the log records of the trace")
 	trace := w.found.Trace
 	window := trace.Window().Pad(recordSlack)
-	found, err := findRecords(ctx, w.set.Logs, traceSearch(trace.ID), window, recordLimit)
+	found, err := findRecords(ctx, w.set.Logs, w.names.traceSearch(trace.ID), window, recordLimit)
 	if err != nil {
 		w.failed(sources.Loki, "no log record was looked at", err)
 		step.failed("Loki gave no answer")
 		return
 	}
 	if len(found.quotes) > 0 {
-		w.found.missing(left(found.quotes, traceSearch(trace.ID)))
+		w.found.missing(left(found.quotes, w.names.traceSearch(trace.ID)))
 	}
 	if len(found.records) == 0 {
 		w.found.missing(Missing{
@@ -61,7 +61,7 @@ func (w *walk) toRecords(ctx context.Context, primary *measured) {
 		w.weakRecords(ctx, services, trace.Window(), "trace")
 		return
 	}
-	w.found.Records = append(w.found.Records, fromRecords(found.records, trace, trace.ID)...)
+	w.found.Records = append(w.found.Records, w.names.fromRecords(found.records, trace, trace.ID)...)
 	if found.truncated {
 		w.found.missing(truncatedRecords(len(found.records)))
 	}
@@ -87,7 +87,7 @@ func truncatedRecords(shown int) Missing {
 func left(quotes []sources.Record, s search) Missing {
 	id := string(s.trace)
 	m := Missing{Backend: sources.Loki, Kind: MissingNoData}
-	if other := describeRecord(quotes[0]).TraceID; other != "" {
+	if other := s.names.describeRecord(quotes[0]).TraceID; other != "" {
 		m.Hint = "look at the other by its own ID: " + string(other)
 	}
 	if s.request != "" {
@@ -100,7 +100,7 @@ func left(quotes []sources.Record, s search) Missing {
 // fromRecords keeps records with what they say about themselves, and how each is joined
 // to the trace: by the ID of a span of it, or else by the trace's. The trace may be nil. The
 // ID is that by which they were found, in whatever notation; empty where it was no trace's.
-func fromRecords(records []sources.Record, trace *Trace, id sources.TraceID) []Record {
+func (n *glossary) fromRecords(records []sources.Record, trace *Trace, id sources.TraceID) []Record {
 	spans := map[sources.SpanID]bool{}
 	if trace != nil {
 		for i := range trace.Spans {
@@ -109,7 +109,7 @@ func fromRecords(records []sources.Record, trace *Trace, id sources.TraceID) []R
 	}
 	all := make([]Record, len(records))
 	for i, r := range records {
-		all[i] = describeRecord(r)
+		all[i] = n.describeRecord(r)
 		all[i].Join = ByTraceID
 		if id != "" {
 			all[i].TraceID = id
@@ -147,13 +147,13 @@ func isHexDigit(b byte) bool {
 	return (b >= '0' && b <= '9') || (b >= 'a' && b <= 'f') || (b >= 'A' && b <= 'F')
 }
 
-func describeRecord(r sources.Record) Record {
+func (n *glossary) describeRecord(r sources.Record) Record {
 	kept := Record{
 		Time: r.Time.UTC(), Line: r.Line, Labels: r.Stream, Metadata: r.Metadata,
 		Severity: strings.ToLower(recordField(r, ident.SeverityFields)),
 	}
-	kept.Service, _ = r.Stream.First(logServiceLabels...)
-	if id, ok := ident.ParseTrace(recordField(r, ident.TraceFields)); ok {
+	kept.Service, _ = n.service(r.Stream)
+	if id, ok := ident.ParseTrace(recordField(r, n.traceFields())); ok {
 		kept.TraceID = id
 	}
 	if id, ok := sources.ParseSpanID(recordField(r, ident.SpanFields)); ok {
@@ -191,7 +191,7 @@ func (w *walk) weakRecords(ctx context.Context, services []string, window source
 	}
 	label, names := "", []string(nil)
 	for _, service := range services {
-		if label, names = namesOf(service, streams); label != "" {
+		if label, names = w.names.namesOf(service, streams); label != "" {
 			break
 		}
 	}
@@ -219,10 +219,11 @@ func (w *walk) weakRecords(ctx context.Context, services []string, window source
 
 // namesOf is the label that names the service on these streams, and the service's names
 // there; none where no stream is its own.
-func namesOf(service string, streams []sources.Labels) (label string, names []string) {
+func (n *glossary) namesOf(service string, streams []sources.Labels) (label string, names []string) {
+	service = n.of(service)
 	for _, label := range logServiceLabels {
 		for _, l := range streams {
-			if name := l[label]; name != "" && sameService(name, service) && !slices.Contains(names, name) {
+			if name := l[label]; name != "" && sameService(n.of(name), service) && !slices.Contains(names, name) {
 				names = append(names, name)
 			}
 		}
@@ -235,7 +236,7 @@ func namesOf(service string, streams []sources.Labels) (label string, names []st
 
 func (w *walk) keepWeak(records []sources.Record, query string, window sources.Window, from string) {
 	for _, r := range records {
-		kept := describeRecord(r)
+		kept := w.names.describeRecord(r)
 		kept.Join = ByServiceTime
 		w.found.Records = append(w.found.Records, kept)
 	}

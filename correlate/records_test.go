@@ -198,7 +198,7 @@ func TestFromRecord(t *testing.T) {
 			if test.trace != nil {
 				id = test.trace.ID
 			}
-			got := fromRecords([]sources.Record{test.record}, test.trace, id)[0]
+			got := plain.fromRecords([]sources.Record{test.record}, test.trace, id)[0]
 			if got.Service != test.want.Service || got.Severity != test.want.Severity || got.TraceID != test.want.TraceID ||
 				got.SpanID != test.want.SpanID || got.Join != test.want.Join {
 				t.Errorf("got %+v, want %+v", got, test.want)
@@ -234,7 +234,7 @@ func TestRecordKey(t *testing.T) {
 }
 
 func TestRequestSearch(t *testing.T) {
-	s := requestSearch(`req"1`)
+	s := plain.requestSearch(`req"1`)
 	if !s.holds(sources.Record{Line: `id=req"1`}) || s.holds(sources.Record{Line: `id=req"12`}) {
 		t.Error("it does not tell the ID from a longer one")
 	}
@@ -255,7 +255,7 @@ func TestTraceSearch(t *testing.T) {
 		"0000000000000000a3ce929d0e0e4736": {"0000000000000000a3ce929d0e0e4736", "a3ce929d0e0e4736", "0000000000000000A3CE929D0E0E4736", "00000000-0000-0000-a3ce-929d0e0e4736"},
 		"00000000000000000000000000abc123": {"00000000000000000000000000abc123", "0000000000abc123", "abc123", "00000000000000000000000000ABC123", "00000000-0000-0000-0000-000000abc123"},
 	} {
-		s := traceSearch(id)
+		s := plain.traceSearch(id)
 		var got []string
 		for _, m := range s.field {
 			if m.Name == "trace_id" {
@@ -288,7 +288,7 @@ func TestNamesOf(t *testing.T) {
 		{"depot", "job", []string{"prod/depot"}},
 		{"nobody", "", nil},
 	} {
-		if label, names := namesOf(test.service, streams); label != test.label || !slices.Equal(names, test.names) {
+		if label, names := plain.namesOf(test.service, streams); label != test.label || !slices.Equal(names, test.names) {
 			t.Errorf("%s: got %s %q", test.service, label, names)
 		}
 	}

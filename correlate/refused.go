@@ -43,7 +43,7 @@ func (w *walk) noteRefused(parts map[int]*part, questions []survey.Question) {
 			continue
 		}
 		here := map[string][]refusal{}
-		for _, m := range judge(&refused[i], w.filled(p[0], p[1], w.question.Baseline), w.filled(p[1], nil, w.question.Window), w.over, w.beside) {
+		for _, m := range w.judge(&refused[i], w.filled(p[0], p[1], w.question.Baseline), w.filled(p[1], nil, w.question.Window), w.beside) {
 			if _, _, known := w.requestsOf(&m); known && m.departure.Anomalous && m.departure.Direction == anomaly.Up && !w.byChance(w.chance(&m)) {
 				status := m.labels[labels[i]]
 				here[m.service] = append(here[m.service], refusal{m, status, survey.RefusedKind(labels[i], status)})

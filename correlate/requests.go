@@ -385,7 +385,7 @@ func (w *walk) searchEvidence(queries []sources.TraceQuery, values ...Value) []E
 	var evidence []Evidence
 	for _, q := range queries {
 		evidence = append(evidence, Evidence{
-			Backend: w.set.TraceBackend(), Query: q.String(), Window: q.Window, Values: values, URL: w.set.Traces.SearchLink(q),
+			Backend: w.set.TraceBackend(), Query: traceQuery(w.set.Traces, q), Window: q.Window, Values: values, URL: w.set.Traces.SearchLink(q),
 		})
 	}
 	return evidence

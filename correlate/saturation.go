@@ -23,7 +23,7 @@ func (t *serviceTable) saturation(ctx context.Context) {
 	var queries []string
 	for i := range resources {
 		r := &resources[i]
-		r.Restrict(t.walk.question.Services)
+		r.Restrict(t.walk.names.all(t.walk.question.Services))
 		if t.by == PerInstance && r.InstanceLabel != "" {
 			r.Question = r.By(r.InstanceLabel)
 		}
@@ -73,7 +73,7 @@ func (t *serviceTable) takeResource(resource *survey.Resource, one seriesPair, k
 // users are the rows that a series of a resource is about. A container that no row is
 // known for is none of a service: a side-car, or the cluster's own.
 func (t *serviceTable) users(resource *survey.Resource, labels sources.Labels) []*tableRow {
-	service, instance := labels[resource.ServiceLabel], labels[resource.InstanceLabel]
+	service, instance := t.walk.names.of(labels[resource.ServiceLabel]), labels[resource.InstanceLabel]
 	var found []*tableRow
 	for _, r := range t.rows {
 		switch {

@@ -15,6 +15,7 @@ import (
 
 // search is how the records of one request are asked for.
 type search struct {
+	names   *glossary
 	trace   sources.TraceID   // this one's
 	request string            // or the one with this request ID
 	span    sources.SpanID    // or the one of this span
@@ -25,8 +26,9 @@ type search struct {
 	holds func(sources.Record) bool
 }
 
-func traceSearch(id sources.TraceID) search {
+func (n *glossary) traceSearch(id sources.TraceID) search {
 	s := search{
+		names:   n,
 		trace:   id,
 		pattern: ident.TracePattern(id),
 		holds:   func(r sources.Record) bool { return ident.Mentions(r.Line, id) },
@@ -44,32 +46,36 @@ func traceSearch(id sources.TraceID) search {
 		notations = append(notations, upper)
 	}
 	notations = append(notations, ident.Dashed(id))
-	for _, name := range ident.TraceLabels {
+	for _, name := range n.searchedTrace() {
 		for _, notation := range notations {
 			s.field = append(s.field, sources.Matcher{Name: name, Op: sources.Equal, Value: notation})
 		}
 	}
 	if decimal := ident.Decimal(id); decimal != "" {
-		s.field = append(s.field, sources.Matcher{Name: "dd_trace_id", Op: sources.Equal, Value: decimal})
+		for _, name := range n.searchedDecimal() {
+			s.field = append(s.field, sources.Matcher{Name: name, Op: sources.Equal, Value: decimal})
+		}
 	}
 	return s
 }
 
-func requestSearch(id string) search {
+func (n *glossary) requestSearch(id string) search {
 	s := search{
+		names:   n,
 		request: id,
 		text:    id,
 		holds:   func(r sources.Record) bool { return containsWord(r.Line, id) },
 	}
-	for _, name := range ident.RequestFields {
+	for _, name := range n.searchedRequest() {
 		s.field = append(s.field, sources.Matcher{Name: name, Op: sources.Equal, Value: id})
 	}
 	return s
 }
 
 // spanSearch asks for the records of a span whose trace is not known.
-func spanSearch(id sources.SpanID) search {
+func (n *glossary) spanSearch(id sources.SpanID) search {
 	s := search{
+		names: n,
 		span:  id,
 		text:  string(id),
 		holds: func(r sources.Record) bool { return containsWord(r.Line, string(id)) },
@@ -83,7 +89,7 @@ func spanSearch(id sources.SpanID) search {
 // foreign reports whether a record that was found is of another request, which the record
 // names as its own, and only quotes the ID.
 func (s search) foreign(r sources.Record) bool {
-	names := ident.TraceFields
+	names := s.names.traceFields()
 	if s.request != "" {
 		names = ident.OwnRequestFields
 	}

@@ -18,14 +18,14 @@ func (t *serviceTable) take(p tableQuestion, answer []seriesPair) {
 	q := g.questions[p.slot]
 	tails := map[string]map[string]bool{}
 	for _, one := range answer {
-		name := one.labels[q.ServiceLabel]
+		name := t.walk.names.of(one.labels[q.ServiceLabel])
 		if tails[bareService(name)] == nil {
 			tails[bareService(name)] = map[string]bool{}
 		}
 		tails[bareService(name)][name] = true
 	}
 	for _, one := range answer {
-		service := one.labels[q.ServiceLabel]
+		service := t.walk.names.of(one.labels[q.ServiceLabel])
 		if service == "" {
 			continue
 		}

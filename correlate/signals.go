@@ -11,16 +11,27 @@ import (
 
 // What correlate/doctor asks of the walk's own ways, so that it examines those and no others.
 
+// Signals reads services and IDs from signals as the walk does, by a team's names too.
+type Signals struct{ names *glossary }
+
+// NewSignals reads by the names that are known everywhere, and by those.
+func NewSignals(names Names) Signals { return Signals{newGlossary(names)} }
+
 // SameService reports whether the walk takes two names, of any two signals, for one service.
-func SameService(a, b string) bool { return sameService(a, b) }
+func (s Signals) SameService(a, b string) bool { return sameService(s.names.of(a), s.names.of(b)) }
+
+// Configured reports whether the team says that a name is the service's.
+func (s Signals) Configured(service, name string) bool {
+	return s.names.configured(s.names.of(service), []string{name})
+}
 
 // BareService is a service's name without its namespace, as the walk compares names.
 func BareService(name string) string { return bareService(name) }
 
 // LogService is the service that a stream's labels name to the walk, and the label that does;
 // both are empty where none does.
-func LogService(stream sources.Labels) (service, label string) {
-	return stream.First(logServiceLabels...)
+func (s Signals) LogService(stream sources.Labels) (service, label string) {
+	return s.names.service(stream)
 }
 
 // LogServiceLabels are the stream labels that may name a service, the surest first.
@@ -28,14 +39,14 @@ func LogServiceLabels() []string { return append([]string(nil), logServiceLabels
 
 // TraceOf is the trace that a record names as its own to the walk or to a lookup of its line,
 // and where the record does; ok is false where it names none, whatever else may stand in it.
-func TraceOf(r sources.Record) (id sources.TraceID, place Place, ok bool) {
-	if id, ok = ident.ParseTrace(recordField(r, ident.TraceFields)); !ok {
+func (s Signals) TraceOf(r sources.Record) (id sources.TraceID, place Place, ok bool) {
+	if id, ok = ident.ParseTrace(recordField(r, s.names.traceFields())); !ok {
 		if id, ok = ident.TraceIn(r.Line); !ok {
 			return "", Place{}, false
 		}
 	}
-	service, _ := LogService(r.Stream)
-	kind, field := carriedIn(r, traceSearch(id))
+	service, _ := s.LogService(r.Stream)
+	kind, field := carriedIn(r, s.names.traceSearch(id))
 	return id, Place{Service: service, Kind: kind, Field: field, Records: 1}, true
 }
 

@@ -79,7 +79,7 @@ func (w *walk) targetGroups(parts map[int]*part) []*targetGroup {
 
 // targetGroup is the group of a series; nil of a service that is not asked about.
 func (w *walk) targetGroup(groups map[string]*targetGroup, labels sources.Labels) *targetGroup {
-	who := ownerOf(labels)
+	who := w.names.ownerOf(labels)
 	service, metric, instance := who.service, labels["__name__"], labels["instance"]
 	if known := w.knownAs(service); known != "" {
 		service = known
@@ -110,6 +110,7 @@ func (w *walk) targetGroup(groups map[string]*targetGroup, labels sources.Labels
 
 // knownAs is the name by which the survey knows a service; empty where it does not.
 func (w *walk) knownAs(service string) string {
+	service = w.names.of(service)
 	for i := range w.measured {
 		if sameService(w.measured[i].service, service) {
 			return w.measured[i].service

@@ -151,7 +151,7 @@ func (w *walk) narrow(ctx context.Context, primary *measured) {
 		return
 	}
 	var worst *measured
-	for _, m := range judge(q, baseline, window, w.over, asked) {
+	for _, m := range w.judge(q, baseline, window, asked) {
 		m.operation = m.labels[label]
 		if m.operation != "" && m.departure.Anomalous && (worst == nil || gain(&m) > gain(worst)) {
 			worst = &m
@@ -360,7 +360,7 @@ func (w *walk) addSearchHop(chosen *spans.Tree, note string) {
 	w.found.Hops = append(w.found.Hops, Hop{
 		From: "anomaly", To: "trace", Join: ByServiceTime, ID: string(chosen.Trace.ID), Note: note,
 		Evidence: &Evidence{
-			Backend: w.set.TraceBackend(), Query: w.lastSearch.String(), Window: w.lastSearch.Window,
+			Backend: w.set.TraceBackend(), Query: traceQuery(w.set.Traces, w.lastSearch), Window: w.lastSearch.Window,
 			URL: w.set.Traces.SearchLink(w.lastSearch),
 		},
 	})

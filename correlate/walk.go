@@ -52,6 +52,8 @@ type Question struct {
 	Window   sources.Window
 	Baseline sources.Window
 	Services []string // look only at these; at all when empty
+	// Names are the team's own, for everything that is asked with the question.
+	Names Names
 }
 
 // Bounds of the walk. Each keeps an answer small enough to be read, and the number of
@@ -70,6 +72,7 @@ const (
 type walk struct {
 	set      sources.Set
 	question Question
+	names    *glossary
 	observe  Observer
 	found    *Case
 
@@ -149,7 +152,9 @@ func newWalk(set sources.Set, question Question, observe Observer) *walk {
 	if observe == nil {
 		observe = func(Step) {}
 	}
-	w := &walk{set: set, question: question, observe: observe, found: NewCase(question.Window), blamed: spans.None, fetched: map[sources.TraceID]*spans.Tree{}, gapParts: map[spans.Edge]float64{}}
+	names := newGlossary(question.Names)
+	question = names.question(question)
+	w := &walk{set: names.set(set), question: question, names: names, observe: observe, found: NewCase(question.Window), blamed: spans.None, fetched: map[sources.TraceID]*spans.Tree{}, gapParts: map[spans.Edge]float64{}}
 	baseline := question.Baseline
 	w.found.Baseline = &baseline
 	w.found.Answers = &Answers{}
@@ -189,7 +194,7 @@ func (w *walk) preview(primary *measured) {
 	so.Anomalies = slices.Clone(so.Anomalies)
 	so.Hops, so.Missing = slices.Clone(so.Hops), slices.Clone(so.Missing)
 	ahead := &walk{
-		set: w.set, question: w.question, observe: w.observe, found: &so, measured: w.measured, targets: w.targets, aside: w.aside, over: w.over,
+		set: w.set, question: w.question, names: w.names, observe: w.observe, found: &so, measured: w.measured, targets: w.targets, aside: w.aside, over: w.over,
 		trees: w.trees, tree: w.tree, blamed: w.blamed, shares: w.shares, failure: w.failure, lastSearch: w.lastSearch,
 		sampled: w.sampled, clues: w.clues, gapParts: w.gapParts, crowd: w.crowd, lineSides: w.lineSides, traced: w.traced,
 	}

@@ -79,6 +79,7 @@ type Options struct {
 	Window sources.Window // in which samples, records and traces are looked at; it ends at Now
 	// Services are those to look at; those with the most requests when empty.
 	Services []string
+	Names    correlate.Names // the team's own
 }
 
 // Report is what an examination found. It is a plain value. Times are in UTC.
@@ -163,6 +164,7 @@ type Mend struct {
 type exam struct {
 	set     sources.Set
 	options Options
+	signals correlate.Signals
 	report  *Report
 
 	mu      sync.Mutex // guards the report's Missing and servers while questions are under way
@@ -206,7 +208,7 @@ type checks struct{ asked, stored int }
 // stands in Missing, and a context that ends leaves what was found until then.
 func Examine(ctx context.Context, set sources.Set, o Options) *Report {
 	e := &exam{
-		set: set, options: o, servers: map[sources.Backend]*Server{},
+		set: set, options: o, signals: correlate.NewSignals(o.Names), servers: map[sources.Backend]*Server{},
 		metric: map[string]*signals{}, sampled: map[sources.TraceID]*sources.Trace{}, stored: map[sources.TraceID]bool{},
 		report: &Report{
 			Schema: Schema, Time: o.Now.UTC(), Window: o.Window,

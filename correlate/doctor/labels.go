@@ -76,7 +76,7 @@ func (e *exam) readStreams(ctx context.Context) {
 func (e *exam) logged() []string {
 	names := map[string]bool{}
 	for _, stream := range e.streams {
-		if name, _ := correlate.LogService(stream); name != "" {
+		if name, _ := e.signals.LogService(stream); name != "" {
 			names[name] = true
 		}
 	}

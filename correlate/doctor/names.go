@@ -105,7 +105,7 @@ func (r *row) take(s *signals) {
 // wanted reports whether the row is asked for.
 func (e *exam) wanted(r *row) bool {
 	return len(e.options.Services) == 0 || slices.ContainsFunc(e.options.Services, func(asked string) bool {
-		return slices.ContainsFunc(slices.Concat(r.names.Metrics, r.names.Traces, r.names.Logs), func(name string) bool { return correlate.SameService(name, asked) })
+		return slices.ContainsFunc(slices.Concat(r.names.Metrics, r.names.Traces, r.names.Logs), func(name string) bool { return e.signals.SameService(name, asked) })
 	})
 }
 

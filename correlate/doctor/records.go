@@ -71,7 +71,7 @@ func (e *exam) sampleRecords(ctx context.Context) {
 				return
 			}
 			r.records.asked = true
-			r.records.read(answer.Records)
+			r.records.read(answer.Records, e.signals)
 			for _, record := range answer.Records {
 				e.sees(sources.Loki, record.Time)
 			}
@@ -83,7 +83,7 @@ func (e *exam) sampleRecords(ctx context.Context) {
 // labelOf is the label by which the names are services, and those names that it has.
 func (e *exam) labelOf(names []string) (label string, has []string) {
 	for _, stream := range e.streams {
-		name, by := correlate.LogService(stream)
+		name, by := e.signals.LogService(stream)
 		if !slices.Contains(names, name) || (label != "" && by != label) || slices.Contains(has, name) {
 			continue
 		}
@@ -94,7 +94,7 @@ func (e *exam) labelOf(names []string) (label string, has []string) {
 }
 
 // read counts what records carry.
-func (s *sampledLog) read(records []sources.Record) {
+func (s *sampledLog) read(records []sources.Record, by correlate.Signals) {
 	s.records = len(records)
 	s.secrets = map[secretPlace]int{}
 	places := map[correlate.Place]int{}
@@ -105,7 +105,7 @@ func (s *sampledLog) read(records []sources.Record) {
 		if ident.InLine(r.Line, ident.RequestFields) != "" || hasAny(r.Metadata, ident.RequestFields) {
 			s.requests = true
 		}
-		if id, place, ok := correlate.TraceOf(r); ok {
+		if id, place, ok := by.TraceOf(r); ok {
 			s.withID++
 			places[correlate.Place{Service: place.Service, Kind: place.Kind, Field: place.Field}]++
 			if !seen[id] {

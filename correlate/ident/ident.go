@@ -99,7 +99,11 @@ type ID struct {
 // that names a trace ID wins, then a propagation header, then a field that names a
 // request ID, then what only looks like an ID; IDs of something else (a parent, a
 // session, an order) count where there is nothing better.
-func Read(text string) (ID, error) {
+func Read(text string) (ID, error) { return ReadNamed(text, nil, nil) }
+
+// ReadNamed is Read for a team whose records carry trace and request IDs under names of its
+// own too. Each of those wins over what else the whole name would say, except a credential.
+func ReadNamed(text string, traceFields, requestFields []string) (ID, error) {
 	if len(text) > MaxText {
 		return ID{}, fmt.Errorf("%w: the text has more than %d KB", ErrNotID, MaxText>>10)
 	}
@@ -107,7 +111,7 @@ func Read(text string) (ID, error) {
 	if text == "" {
 		return ID{}, ErrEmpty
 	}
-	r := &reader{text: text}
+	r := &reader{text: text, own: ownRoles(traceFields, requestFields)}
 	if !strings.ContainsAny(text, " \n") {
 		r.word(text)
 	} else {

@@ -30,7 +30,7 @@ func (r *reader) lines(text string) {
 	r.begin()
 	for text != "" {
 		line, rest, _ := strings.Cut(text, "\n")
-		if at := strings.IndexByte(line, '{'); at >= 0 && parses < maxParses && lineRole(line) != secret {
+		if at := strings.IndexByte(line, '{'); at >= 0 && parses < maxParses && r.lineRole(line) != secret {
 			parses++
 			if value, length := firstJSON(text[at:]); length > 0 {
 				if !headers {
@@ -42,7 +42,7 @@ func (r *reader) lines(text string) {
 				line = ""
 			}
 		}
-		if kind := lineRole(line); !headers && (kind == unnamed || kind == messageName) {
+		if kind := r.lineRole(line); !headers && (kind == unnamed || kind == messageName) {
 			r.end() // several headers that are known are of one request
 		}
 		r.line(line, headers)
@@ -52,12 +52,12 @@ func (r *reader) lines(text string) {
 }
 
 // lineRole is the role of the header that the line is; unnamed where it is none.
-func lineRole(line string) role {
+func (r *reader) lineRole(line string) role {
 	m := headerLine.FindStringSubmatch(strings.TrimSpace(line))
 	if m == nil {
 		return unnamed
 	}
-	return roleOf(m[1])
+	return r.roleOf(m[1])
 }
 
 // firstJSON is the object that the text begins with, and its length in bytes; 0 where
@@ -76,7 +76,7 @@ func firstJSON(text string) (gjson.Result, int) {
 func (r *reader) line(line string, headers bool) {
 	line = strings.TrimSpace(line)
 	if m := headerLine.FindStringSubmatch(line); m != nil {
-		switch kind := roleOf(m[1]); {
+		switch kind := r.roleOf(m[1]); {
 		case kind == secret:
 			r.secret()
 			return
@@ -129,7 +129,7 @@ func (r *reader) json(path string, value gjson.Result, depth int) {
 		if path != "" {
 			name = path + "." + name
 		}
-		if roleOf(name) == secret {
+		if r.roleOf(name) == secret {
 			r.secret()
 			return true
 		}
@@ -152,7 +152,7 @@ func (r *reader) jsonField(name string, value gjson.Result) {
 		r.json("", gjson.Parse(inner), 1) // a container's log driver wraps the program's line
 		return
 	}
-	if roleOf(name) == messageName || strings.ContainsAny(text, " =") {
+	if r.roleOf(name) == messageName || strings.ContainsAny(text, " =") {
 		r.scan(text)
 	} else if isClear(text) {
 		r.addRequest(ofOther, requestOf(name, text))
@@ -225,12 +225,12 @@ func (r *reader) pair(line string, at, end int) int {
 		return end
 	}
 	name, from := word, end+len(line[end:])-len(strings.TrimLeft(line[end:], "\\\"' \t"))+1
-	if cut := separator(word); cut > 0 {
+	if cut := r.separator(word); cut > 0 {
 		name, from = word[:cut], at+cut+1
 	} else if from > len(line) || (line[from-1] != '=' && line[from-1] != ':') {
 		return r.bare(line, at, end)
 	}
-	kind := roleOf(name)
+	kind := r.roleOf(name)
 	if kind == secret {
 		r.secret()
 		return skipSecret(line, at, from)
@@ -252,7 +252,7 @@ func (r *reader) pair(line string, at, end int) int {
 
 // separator is where in a word its name ends; 0 where it has none. A name may have a
 // colon in it (guid:x-request-id=…), and a value a = (traceId:…==).
-func separator(word string) int {
+func (r *reader) separator(word string) int {
 	equals, colon := strings.IndexByte(word, '='), strings.IndexByte(word, ':')
 	switch {
 	case colon <= 0:
@@ -260,7 +260,7 @@ func separator(word string) int {
 	case equals < 0:
 		return colon
 	}
-	if kind := roleOf(word[:colon]); colon < equals && kind != unnamed && kind != otherName {
+	if kind := r.roleOf(word[:colon]); colon < equals && kind != unnamed && kind != otherName {
 		return colon
 	}
 	return max(equals, 0)
@@ -317,10 +317,10 @@ func skipSecret(line string, name, from int) int {
 // is followed by its ID (trace id 4bf9…).
 func (r *reader) bare(line string, at, end int) int {
 	word := strings.TrimRight(line[at:end], trailing)
-	if kind := roleOf(word); kind == traceName || kind == spanName || kind == requestName {
+	if kind := r.roleOf(word); kind == traceName || kind == spanName || kind == requestName {
 		next := end + len(line[end:]) - len(strings.TrimLeft(line[end:], " #"))
 		value, after := valueAt(line, next, kind)
-		if next > end && strings.ContainsAny(value, "0123456789") && len(value) >= 6 && separator(value) == 0 && r.field(word, value) {
+		if next > end && strings.ContainsAny(value, "0123456789") && len(value) >= 6 && r.separator(value) == 0 && r.field(word, value) {
 			return after
 		}
 	}

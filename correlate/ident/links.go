@@ -98,7 +98,7 @@ func (r *reader) readQuery(query string) {
 		}
 		name = strings.TrimPrefix(clean(name), "var-") // a dashboard's variable
 		value = strings.ReplaceAll(clean(value), "\n", " ")
-		switch kind := roleOf(name); {
+		switch kind := r.roleOf(name); {
 		case kind == secret || kind == timeName || kind == otherName && !isClear(value):
 		case name == "left" || name == "right" || name == "panes":
 			if gjson.Valid(value) {

@@ -3,6 +3,7 @@ package ident
 import (
 	"regexp"
 	"strings"
+	"unicode/utf8"
 )
 
 // role is what a field's name says its value is.
@@ -110,6 +111,42 @@ func roleOf(name string) role {
 		return otherName
 	}
 	return unnamed
+}
+
+// ownRoles are the roles of a team's own names. One of other letters than ASCII's folds to
+// what may be another, and is left out.
+func ownRoles(traceFields, requestFields []string) map[string]role {
+	own := map[string]role{}
+	for kind, names := range map[role][]string{traceName: traceFields, requestName: requestFields} {
+		for _, name := range names {
+			ascii := !strings.ContainsFunc(name, func(r rune) bool { return r >= utf8.RuneSelf })
+			if folded := fold(name); folded != "" && ascii && own[folded] != traceName {
+				own[folded] = kind
+			}
+		}
+	}
+	return own
+}
+
+// roleOf is the package's roleOf with the team's own names: one that is the whole name wins,
+// and one that is the end of a longer name (mdc.tid) does where that is not known (_dd.p.tid).
+func (r *reader) roleOf(name string) role {
+	kind := roleOf(name)
+	if len(r.own) == 0 || kind == secret {
+		return kind
+	}
+	names := spellings(name)
+	if own := r.own[names[0]]; own != unnamed {
+		return own
+	}
+	if kind == unnamed || kind == otherName || kind == messageName {
+		for _, n := range names[1:] {
+			if own := r.own[n]; own != unnamed {
+				return own
+			}
+		}
+	}
+	return kind
 }
 
 // headerOf is the parser of the header of that name, whose role is headerName.

@@ -488,3 +488,33 @@ func TestParseTrace(t *testing.T) {
 		}
 	}
 }
+
+// A line of a team's own names says which of its IDs is the request's.
+func TestReadNamed(t *testing.T) {
+	const id, other = "4bf92f3577b34da6a3ce929d0e0e4736", "11112222333344445555666677778888"
+	for _, test := range []struct {
+		text           string
+		trace, request string // likeliest
+		field          string
+	}{
+		{`{"order":"` + other + `","tid":"` + id + `"}`, id, "", "tid"},
+		{`level=info order=` + other + ` tid=` + id, id, "", "tid"},
+		{`{"mdc":{"tid":"` + id + `"},"order":"` + other + `"}`, id, "", "mdc.tid"},
+		{`corr=A-17 tid=-`, "", "A-17", "corr"},
+		{`{"msg":"x","ctx.corr":"A-17"}`, "", "A-17", "ctx.corr"},
+		{`trace_id=` + id + ` order=` + other, id, "", "trace_id"},
+		// Datadog's upper half ends in the same letters.
+		{`{"dd.trace_id":"5dca8a1b2c3d4e5f","_dd.p.tid":"66a1b2c300000000"}`, "66a1b2c3000000005dca8a1b2c3d4e5f", "", "dd.trace_id"},
+	} {
+		got, err := ident.ReadNamed(test.text, []string{"tid", "支付id"}, []string{"corr"})
+		if err != nil || string(got.Trace) != test.trace || got.Request != test.request && test.request != "" || got.Candidates[0].Field != test.field {
+			t.Errorf("%s is read as %+v, %v", test.text, got, err)
+		}
+	}
+	if got, err := ident.ReadNamed(`password=hunter2hunter2`, []string{"password"}, nil); err == nil {
+		t.Errorf("a credential is read as %+v", got)
+	}
+	if got, err := ident.Read(`{"order":"` + other + `","tid":"` + id + `"}`); err != nil || got.Candidates[0].Field == "tid" && got.Candidates[0].Kind == ident.Trace {
+		t.Errorf("without names it is read as %+v, %v", got, err)
+	}
+}

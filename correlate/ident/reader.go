@@ -31,8 +31,9 @@ type ranked struct {
 type reader struct {
 	text  string
 	found []ranked
-	notes []string // why something that was seen gives no ID
-	plain bool     // the text is one ID and nothing else
+	notes []string        // why something that was seen gives no ID
+	plain bool            // the text is one ID and nothing else
+	own   map[string]role // of a team's own names, by the folded ones
 	scope scope
 }
 
@@ -159,7 +160,7 @@ var nothings = []string{"", "-", "--", "null", "nil", "<nil>", "none", "n/a", "n
 
 // field takes in one named value. It reports whether the name says what the value is.
 func (r *reader) field(name, value string) bool {
-	kind := roleOf(name)
+	kind := r.roleOf(name)
 	value = strip(value)
 	if kind != secret && slices.Contains(nothings, strings.ToLower(value)) {
 		return kind != unnamed && kind != messageName
