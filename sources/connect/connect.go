@@ -270,7 +270,7 @@ func (s *Settings) target(k kind, used, local *profile.Profile) (target Target, 
 		if err != nil {
 			return Target{}, false, err
 		}
-		return Target{URL: own.URL, Origin: s.key(k.backend) + ".url", Credentials: s.key(k.backend), Access: access, rank: byProfile}, true, nil
+		return Target{URL: own.URL, Origin: fmt.Sprintf("%s.url in profile %s", k.backend, s.Profile), Credentials: s.key(k.backend), Access: access, rank: byProfile}, true, nil
 	}
 	if c := *k.own(local); c != nil && c.URL != "" {
 		return Target{URL: c.URL, Origin: profile.LocalName, rank: byLocalFile}, true, nil
@@ -312,7 +312,7 @@ func (t *Target) describe(b sources.Backend) string {
 	if t.Access.Tenant != "" {
 		text += fmt.Sprintf(", tenant %q", t.Access.Tenant)
 	}
-	if t.Credentials != "" && t.Credentials != t.Origin {
+	if t.Credentials != "" && t.Credentials != t.Origin && t.Access.Authenticates() {
 		text += ", credentials from " + t.Credentials
 	}
 	return sources.Printable(text)
