@@ -111,7 +111,8 @@ type Target struct {
 	Origin, Credentials string
 	Access              transport.Access
 
-	rank rank
+	rank    rank
+	explore *explore // where its links go, if they go to a Grafana
 }
 
 // rank is how much it counts that somebody named an address there: the lower the more.
@@ -360,6 +361,9 @@ func (s *Settings) open(set *sources.Set, k kind, t Target) error {
 	}
 	set.OnClose = append(set.OnClose, client.Close)
 	k.open(set, client)
+	if t.explore != nil {
+		t.explore.wrap(set, k.backend)
+	}
 	if k.backend == sources.Loki {
 		set.LogsKey = keyOf(t.URL, t.Access.Tenant)
 	}
