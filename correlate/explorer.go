@@ -17,6 +17,7 @@ type Explorer struct {
 	set      sources.Set
 	question Question
 	names    *glossary
+	saved    *Case // what is shown without backends; nil where there are some
 
 	mu     sync.Mutex
 	survey *surveyed // nil until a triage or a first question has surveyed the metrics
@@ -35,11 +36,24 @@ func NewExplorer(set sources.Set, question Question) *Explorer {
 	return &Explorer{set: names.set(set), question: names.question(question), names: names}
 }
 
+// NewSaved explores a case that was saved, for which no backend can be asked: it holds what
+// the case holds.
+func NewSaved(c *Case) *Explorer {
+	x := &Explorer{set: sources.Set{Ledger: &sources.Ledger{}}, question: Question{Window: c.Window}, saved: c}
+	if c.Baseline != nil {
+		x.question.Baseline = *c.Baseline
+	}
+	return x
+}
+
 // Question is what the explorer explores.
 func (x *Explorer) Question() Question { return x.question }
 
 // Queries are those that have been put to the backends so far, in the order of sending.
 func (x *Explorer) Queries() []Query {
+	if x.saved != nil {
+		return x.saved.Queries
+	}
 	var c Case
 	c.keepQueries(x.set.Ledger)
 	return c.Queries

@@ -28,7 +28,12 @@ func (x *Explorer) Services(ctx context.Context, by Grouping) *ServiceTable {
 	}
 	note := &gaps{}
 	asked := len(x.set.Ledger.Queries())
-	if x.set.Metrics == nil {
+	switch {
+	case x.saved != nil:
+		note.take([]Missing{{Backend: sources.Prometheus, Kind: MissingNoData, Reason: "a saved case has no table of services", Hint: "c has all that it holds; obs triage looks anew"}})
+		answer.Missing = note.all()
+		return answer
+	case x.set.Metrics == nil:
 		note.notConfigured(sources.Prometheus, "no service was looked at")
 		answer.Missing = note.all()
 		return answer

@@ -127,7 +127,7 @@ Any one of the three will do; with all of them the walk goes all the way.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usage(err, "see "+cmd.CommandPath()+" --help")
 	})
-	root.AddCommand(newTriage(w), newTrace(w), newServices(w), newAlerts(w), newLogs(w), newDoctor(w), newConfig(w), newDemo(w), newVersion(w))
+	root.AddCommand(newTriage(w), newTrace(w), newServices(w), newAlerts(w), newLogs(w), newOpen(w), newDoctor(w), newConfig(w), newDemo(w), newVersion(w))
 	for _, cmd := range root.Commands() {
 		if cmd.Flags().Lookup("profile") != nil {
 			_ = cmd.RegisterFlagCompletionFunc("profile", completeProfiles(w))
@@ -209,11 +209,19 @@ func (c *common) connectionFlags(cmd *cobra.Command) {
 
 func (c *common) outputFlags(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.DurationVar(&c.timeout, "timeout", time.Minute, "time for the whole command")
-	f.StringVarP(&c.output, "output", "o", "", "text, json, markdown or tui (default tui on a terminal, else text)")
+	f.DurationVar(&c.timeout, "timeout", defaultTimeout, "time for the whole command")
+	c.outputFlag(cmd)
 	f.StringVar(&c.save, "save", "", "also write the case, as JSON, to this file")
 	f.BoolVar(&c.noColor, "no-color", false, "no colour, as with $NO_COLOR")
 	f.BoolVarP(&c.verbose, "verbose", "v", false, "say each query on standard error as it is sent")
+}
+
+// defaultTimeout is for the whole of a command.
+const defaultTimeout = time.Minute
+
+// outputFlag is -o alone.
+func (c *common) outputFlag(cmd *cobra.Command) {
+	cmd.Flags().StringVarP(&c.output, "output", "o", "", "text, json, markdown or tui (default tui on a terminal, else text)")
 	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(outputs, cobra.ShellCompDirectiveNoFileComp))
 }
 
