@@ -99,7 +99,7 @@ A trace that is stored tells its own time. Otherwise the last 30 minutes are sea
 	f.IntVarP(&o.after, "after", "A", 0, "show so many records of the same stream after each")
 	f.IntVarP(&o.both, "context", "C", 0, "show so many before and after each, where -B or -A says no other number")
 	f.DurationVar(&o.timeout, "timeout", time.Minute, "time for the whole command (default with --follow: none)")
-	f.StringVarP(&o.output, "output", "o", "text", strings.Join(logOutputs, ", ")+"; with --follow, json is jsonl")
+	f.StringVarP(&o.output, "output", "o", "", strings.Join(logOutputs, ", ")+" (default text); with --follow, json is jsonl")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "say each query on standard error as it is sent")
 	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(logOutputs, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
@@ -200,6 +200,10 @@ func (o *logsOptions) question(query string) (correlate.LogQuestion, error) {
 
 // checkLogs settles and refuses what the flags leave open.
 func (o *logsOptions) checkLogs(w world, queried bool) error {
+	if err := o.checkSelection(w); err != nil {
+		return err
+	}
+	o.output = cmp.Or(o.output, "text")
 	switch {
 	case !slices.Contains(logOutputs, o.output):
 		return usage(fmt.Errorf("no output %q of logs", o.output), "-o takes "+strings.Join(logOutputs, ", "))

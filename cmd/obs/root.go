@@ -42,6 +42,7 @@ type world struct {
 	shown    bool // out is one, whatever the input is
 	getenv   func(string) string
 	now      func() time.Time
+	selected *selection             // what out goes through; nil for nothing
 	dir      func() (string, error) // where it was started; nil for nowhere
 	cache    func() (string, error) // the user's folder for what can be found out again; nil to remember nothing
 }
@@ -85,11 +86,16 @@ func run(args []string, w world) int {
 }
 
 func runContext(ctx context.Context, args []string, w world) int {
+	selected := &selection{to: w.out, shown: w.shown}
+	w.out, w.selected = selected, selected
 	root := newRoot(w) //nolint:contextcheck // cobra hands the context to each command
 	root.SetArgs(args)
 	root.SetOut(w.out)
 	root.SetErr(w.err)
 	err := root.ExecuteContext(ctx)
+	if failed := selected.end(); failed != nil {
+		err = &exitError{code: exitFailed, err: failed}
+	}
 	if err == nil {
 		return exitOK
 	}
@@ -129,6 +135,9 @@ Any one of the three will do; with all of them the walk goes all the way.`,
 	})
 	root.AddCommand(newTriage(w), newTrace(w), newServices(w), newAlerts(w), newLogs(w), newOpen(w), newDoctor(w), newConfig(w), newDemo(w), newVersion(w))
 	for _, cmd := range root.Commands() {
+		if cmd.Flags().Lookup("output") != nil && w.selected != nil {
+			w.selected.flags(cmd)
+		}
 		if cmd.Flags().Lookup("profile") != nil {
 			_ = cmd.RegisterFlagCompletionFunc("profile", completeProfiles(w))
 		}
@@ -227,6 +236,9 @@ func (c *common) outputFlag(cmd *cobra.Command) {
 
 // check settles what the flags leave open.
 func (c *common) check(w world) error {
+	if err := c.checkSelection(w); err != nil {
+		return err
+	}
 	if c.output == "" {
 		c.output = "text"
 		if w.terminal && w.getenv("TERM") != "dumb" {
@@ -240,6 +252,21 @@ func (c *common) check(w world) error {
 		return usage(errors.New("-o tui wants a terminal"), "leave -o away, or use -o text")
 	}
 	return c.checkRest(w)
+}
+
+// checkSelection settles --jq and --template, which are about JSON.
+func (c *common) checkSelection(w world) error {
+	s := w.selected
+	if s == nil || (s.expression == "" && s.template == "") {
+		return nil
+	}
+	if c.output != "" && c.output != "json" && c.output != "jsonl" {
+		return usage(fmt.Errorf("--jq and --template select from JSON, and -o %s is none", c.output), "leave -o away")
+	}
+	if c.output == "" {
+		c.output = "json"
+	}
+	return s.prepare()
 }
 
 // checkRest settles what the flags leave open, but for the output, of which a command may

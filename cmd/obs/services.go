@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -109,9 +110,11 @@ func (c *common) checkTable(w world) error {
 		return usage(errors.New("-o tui is not for this command"), "-o takes text, json, markdown")
 	case c.save != "":
 		return usage(errors.New("--save is for cases, which this is none"), "write -o json to a file")
-	case c.output == "":
-		c.output = "text"
 	}
+	if err := c.checkSelection(w); err != nil {
+		return err
+	}
+	c.output = cmp.Or(c.output, "text")
 	return c.check(w)
 }
 
