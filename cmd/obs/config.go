@@ -295,10 +295,14 @@ func runEdit(ctx context.Context, w world) error {
 		cmd.Stdin, cmd.Stdout, cmd.Stderr = w.in, w.out, w.err
 	}
 	if err := cmd.Run(); err != nil {
-		return &exitError{code: exitFailed, err: fmt.Errorf("the editor ended with an error, and nothing was changed: %w", err)}
+		return &exitError{code: exitFailed, err: fmt.Errorf("the editor ended with an error, and nothing was changed: %w", err), hint: "what was written by then is in " + copied}
 	}
-	if err := profile.Adopt(copied, path); err != nil {
+	changed, err := profile.Adopt(copied, path)
+	switch {
+	case err != nil:
 		return usage(err, "nothing was changed; what you wrote is in "+copied)
+	case !changed:
+		_, _ = fmt.Fprintln(w.err, "nothing was changed")
 	}
 	return nil
 }
