@@ -140,6 +140,8 @@ func newConfigSet(w world) *cobra.Command {
 YAML. docs/config.schema.json has every key.`,
 		Example: "  obs config set prometheus.url https://prometheus.example.com\n  obs config set prometheus.token_file ~/.prometheus-token\n  obs config set names.trace_id_fields '[tid, trace]'",
 		Args:    cobra.ExactArgs(2),
+
+		ValidArgsFunction: completeKeys,
 		RunE: func(_ *cobra.Command, args []string) error {
 			return edited(w, func(d *profile.Document) error {
 				into := cmp.Or(name, w.getenv("OBS_PROFILE"), d.Current(), "default")
@@ -151,7 +153,6 @@ YAML. docs/config.schema.json has every key.`,
 		},
 	}
 	cmd.Flags().StringVar(&name, "profile", "", "the profile (default $OBS_PROFILE, or the current one)")
-	_ = cmd.RegisterFlagCompletionFunc("profile", completeProfiles(w))
 	return cmd
 }
 
@@ -179,7 +180,9 @@ and takes over what data sources say of trace IDs. Secrets are not written down,
 they are found. An existing profile stays as it is without --replace.`,
 		Example: "  obs config import\n  obs config import grafana https://grafana.example.com --token-file ~/.grafana-token\n  obs config import datasources.yaml --name staging",
 		Args:    cobra.MaximumNArgs(2),
-		RunE:    func(cmd *cobra.Command, args []string) error { return runImport(cmd.Context(), o, args, w) },
+
+		ValidArgsFunction: completeImports,
+		RunE:              func(cmd *cobra.Command, args []string) error { return runImport(cmd.Context(), o, args, w) },
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.name, "name", "", "name of the profile (default local, grafana, or the file's name)")
@@ -319,15 +322,5 @@ func newConfigSchema(w world) *cobra.Command {
 			}
 			return err
 		},
-	}
-}
-
-func completeProfiles(w world) cobra.CompletionFunc {
-	return func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-		file, _, err := profile.Read(profile.Path(w.getenv))
-		if err != nil {
-			return nil, cobra.ShellCompDirectiveError
-		}
-		return file.Names(), cobra.ShellCompDirectiveNoFileComp
 	}
 }

@@ -128,11 +128,7 @@ Any one of the three will do; with all of them the walk goes all the way.`,
 		return usage(err, "see "+cmd.CommandPath()+" --help")
 	})
 	root.AddCommand(newTriage(w), newTrace(w), newServices(w), newAlerts(w), newLogs(w), newDoctor(w), newConfig(w), newDemo(w), newVersion(w))
-	for _, cmd := range root.Commands() {
-		if cmd.Flags().Lookup("profile") != nil {
-			_ = cmd.RegisterFlagCompletionFunc("profile", completeProfiles(w))
-		}
-	}
+	completions(w, root)
 	root.SetHelpCommand(newHelp(root))
 	return root
 }
@@ -214,7 +210,7 @@ func (c *common) outputFlags(cmd *cobra.Command) {
 	f.StringVar(&c.save, "save", "", "also write the case, as JSON, to this file")
 	f.BoolVar(&c.noColor, "no-color", false, "no colour, as with $NO_COLOR")
 	f.BoolVarP(&c.verbose, "verbose", "v", false, "say each query on standard error as it is sent")
-	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(outputs, cobra.ShellCompDirectiveNoFileComp))
+	takesForms(cmd, outputs)
 }
 
 // check settles what the flags leave open.
@@ -246,14 +242,10 @@ func (c *common) checkRest(w world) error {
 
 // load reads what is configured in flags, environment and files.
 func (c *common) load(w world) error {
-	c.connection.Getenv = w.getenv
+	c.connection = placed(w, c.connection)
 	c.connection.Ledger = &sources.Ledger{Now: w.now}
 	if c.verbose && c.output != "tui" {
 		c.connection.Ledger.Observe = sayQuery(w.err)
-	}
-	c.connection.Config = profile.Path(w.getenv)
-	if w.dir != nil {
-		c.connection.Dir, _ = w.dir() // a folder that is gone has no file in it
 	}
 	settings, err := connect.Load(c.connection)
 	if err != nil {
@@ -261,6 +253,15 @@ func (c *common) load(w world) error {
 	}
 	c.settings = settings
 	return nil
+}
+
+// placed is options with the places of this world.
+func placed(w world, o connect.Options) connect.Options {
+	o.Getenv, o.Config = w.getenv, profile.Path(w.getenv)
+	if w.dir != nil {
+		o.Dir, _ = w.dir() // a folder that is gone has no file in it
+	}
+	return o
 }
 
 // settle is load, and takes the profile's window and baseline for the usual ones.

@@ -19,6 +19,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"obs/sources"
@@ -140,6 +141,7 @@ type Settings struct {
 	Grafana *GrafanaTarget
 
 	options Options
+	hash    string // see Key
 }
 
 // Load reads flags, environment and files. What is written there wrongly is an error that is
@@ -182,7 +184,41 @@ func Load(o Options) (*Settings, error) {
 	if s.Grafana, err = s.grafana(used); err != nil {
 		return nil, err
 	}
+	s.hash = s.hashed()
 	return s, nil
+}
+
+// Key tells what these connections show from what others show: which servers are asked, for
+// which tenants, in whose name. It is a hash, holds no secret, and is known before anything
+// is asked. It is empty where nothing has an address.
+func (s *Settings) Key() string { return s.hash }
+
+func (s *Settings) hashed() string {
+	var parts []string
+	add := func(b sources.Backend, t *Target) {
+		user := ""
+		if u, err := url.Parse(t.URL); err == nil {
+			user = u.User.Username()
+		}
+		if basic := t.Access.HTTP.BasicAuth; basic != nil {
+			user = cmp.Or(basic.Username, user)
+		}
+		parts = append(parts, string(b), keyOf(t.URL, t.Access.Tenant), user)
+	}
+	for _, k := range kinds {
+		if t, found := s.Targets[k.backend]; found {
+			add(k.backend, &t)
+		}
+	}
+	if g := s.Grafana; g != nil {
+		add(grafanaBackend, &g.Target)
+		parts = append(parts, fmt.Sprintf("%q", g.Chosen))
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	// A profile may tell organizations of one server apart by headers.
+	return keyOf(strings.Join(append(parts, s.Profile), "\x00"), "")
 }
 
 // oneForTraces leaves one of Jaeger and Tempo: the one that was named where it counts more.
