@@ -255,6 +255,9 @@ func (s *Settings) profile() (*profile.Profile, error) {
 		return &profile.Profile{}, nil
 	}
 	p, err := file.Find(name)
+	if err != nil && o.Profile == "" {
+		err = fmt.Errorf("OBS_PROFILE: %w", err)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -306,7 +309,7 @@ func (s *Settings) target(k kind, used, local *profile.Profile) (target Target, 
 		if err != nil {
 			return Target{}, false, err
 		}
-		return Target{URL: own.URL, Origin: s.key(k.backend) + ".url", Credentials: s.key(k.backend), Access: access, rank: byProfile}, true, nil
+		return Target{URL: own.URL, Origin: s.key(k.backend + ".url"), Credentials: s.key(k.backend), Access: access, rank: byProfile}, true, nil
 	}
 	if c := *k.own(local); c != nil && c.URL != "" {
 		return Target{URL: c.URL, Origin: profile.LocalName, rank: byLocalFile}, true, nil
@@ -348,7 +351,7 @@ func (t *Target) describe(b sources.Backend) string {
 	if t.Access.Tenant != "" {
 		text += fmt.Sprintf(", tenant %q", t.Access.Tenant)
 	}
-	if t.Credentials != "" && t.Credentials != t.Origin {
+	if t.Credentials != "" && t.Credentials != strings.Replace(t.Origin, ".url in profile ", " in profile ", 1) { // from elsewhere
 		text += ", credentials from " + t.Credentials
 	}
 	return sources.Printable(text)

@@ -87,7 +87,7 @@ func (s *Settings) grafana(used *profile.Profile) (*GrafanaTarget, error) {
 			access = access.WithHeader("X-Grafana-Org-Id", strconv.FormatInt(g.OrganizationID, 10))
 		}
 		at := "grafana in profile " + s.Profile
-		return &GrafanaTarget{Target{URL: g.URL, Origin: at + ".url", Credentials: at, Access: access}, g.Datasources}, nil
+		return &GrafanaTarget{Target{URL: g.URL, Origin: "grafana.url in profile " + s.Profile, Credentials: at, Access: access}, g.Datasources}, nil
 	}
 	if len(s.Targets) > 0 {
 		return nil, nil

@@ -118,7 +118,7 @@ func (d *Document) Path() string { return d.path }
 
 func (d *Document) firstIsCurrent(name string) error {
 	if get(d.root, "current") == nil {
-		return set(d.root, []string{"current"}, scalar(name))
+		d.root.Content = append([]*yaml.Node{scalar("current"), scalar(name)}, d.root.Content...) // where it is looked for
 	}
 	return nil
 }

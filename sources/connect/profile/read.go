@@ -151,7 +151,7 @@ func unknownProfile(name string, known []string) string {
 	if near := nearest(name, known); near != "" {
 		return fmt.Sprintf("there is no profile %q: do you mean %q?", name, near)
 	}
-	return fmt.Sprintf("there is no profile %q: there are %s", name, strings.Join(known, ", "))
+	return fmt.Sprintf("there is no profile %q: known are %s", name, strings.Join(known, ", "))
 }
 
 func (p *Profile) connections() map[string]*Connection {

@@ -186,7 +186,7 @@ func TestRead(t *testing.T) {
 	if _, err := file.Find("prodction"); err == nil || err.Error() != `there is no profile "prodction": do you mean "production"?` {
 		t.Error(err)
 	}
-	if _, err := file.Find("x"); err == nil || err.Error() != `there is no profile "x": there are empty, production` {
+	if _, err := file.Find("x"); err == nil || err.Error() != `there is no profile "x": known are empty, production` {
 		t.Error(err)
 	}
 }
