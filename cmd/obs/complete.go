@@ -72,7 +72,7 @@ func seenBy(w world, cmd *cobra.Command) seen {
 		Profile: flag("profile"), PrometheusURL: flag("prometheus-url"), LokiURL: flag("loki-url"),
 		JaegerURL: flag("jaeger-url"), TempoURL: flag("tempo-url"),
 	}
-	settings, err := connect.Load(placed(w, o))
+	settings, err := connect.Load(located(w, o))
 	if err != nil {
 		return seen{}
 	}

@@ -201,7 +201,7 @@ completes the keys, and obs config schema has all of them.`,
 		Example: `  obs config set prometheus.url https://prometheus.example.com
   obs config set prometheus.token_file ~/.prometheus-token
   obs config set names.trace_id_fields '[tid, trace]'`,
-		Args: exactly(2, "give a key and its value, as in obs config set loki.url https://loki.example.com"),
+		Args: exactly(2, "give a key and its value, as in obs config set loki.url https://host"),
 
 		ValidArgsFunction: completeKeys,
 		RunE: func(_ *cobra.Command, args []string) error {

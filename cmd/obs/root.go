@@ -242,7 +242,7 @@ func (c *common) checkRest(w world) error {
 
 // load reads what is configured in flags, environment and files.
 func (c *common) load(w world) error {
-	c.connection = placed(w, c.connection)
+	c.connection = located(w, c.connection)
 	c.connection.Ledger = &sources.Ledger{Now: w.now}
 	if c.verbose && c.output != "tui" {
 		c.connection.Ledger.Observe = sayQuery(w.err)
@@ -255,8 +255,8 @@ func (c *common) load(w world) error {
 	return nil
 }
 
-// placed is options with the places of this world.
-func placed(w world, o connect.Options) connect.Options {
+// located is options with the places of this world.
+func located(w world, o connect.Options) connect.Options {
 	o.Getenv, o.Config = w.getenv, profile.Path(w.getenv)
 	if w.dir != nil {
 		o.Dir, _ = w.dir() // a folder that is gone has no file in it
