@@ -159,9 +159,12 @@ func (d *Document) Write() error {
 func followed(path string) (string, error) {
 	const most = 40 // links in a row, as Linux has it
 	for range most {
+		if !isLink(path) {
+			return path, nil
+		}
 		to, err := os.Readlink(path)
 		if err != nil {
-			return path, nil // no link, or nothing
+			return "", err
 		}
 		if !filepath.IsAbs(to) {
 			to = filepath.Join(filepath.Dir(path), to)
@@ -169,6 +172,12 @@ func followed(path string) (string, error) {
 		path = to
 	}
 	return "", fmt.Errorf("%s leads nowhere: too many links", path)
+}
+
+// isLink tells that a link is there. What else is wrong with a path shows when it is written.
+func isLink(path string) bool {
+	info, err := os.Lstat(path)
+	return err == nil && info.Mode()&fs.ModeSymlink != 0
 }
 
 func replace(temporary, path string) error {

@@ -126,11 +126,11 @@ func TestBeginning(t *testing.T) {
 
 // Who keeps the configuration elsewhere has a link to it.
 func TestLinksStay(t *testing.T) {
-	for _, target := range []string{"exists", "missing"} {
+	for _, there := range []bool{true, false} {
 		dir := t.TempDir()
-		real, middle, path := filepath.Join(dir, "dotfiles", "obs.yaml"), filepath.Join(dir, "middle.yaml"), filepath.Join(dir, "config.yaml")
-		if target == "exists" {
-			if err := errors.Join(os.MkdirAll(filepath.Dir(real), 0o700), os.WriteFile(real, []byte(commented), 0o600)); err != nil {
+		target, middle, path := filepath.Join(dir, "dotfiles", "obs.yaml"), filepath.Join(dir, "middle.yaml"), filepath.Join(dir, "config.yaml")
+		if there {
+			if err := errors.Join(os.MkdirAll(filepath.Dir(target), 0o700), os.WriteFile(target, []byte(commented), 0o600)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -139,7 +139,7 @@ func TestLinksStay(t *testing.T) {
 		}
 		change(t, path, func(d *Document) error { return d.Set("x", "loki.url", "http://l") })
 		copied, err := Copy(path)
-		if err != nil || filepath.Dir(copied) != filepath.Dir(real) {
+		if err != nil || filepath.Dir(copied) != filepath.Dir(target) {
 			t.Fatal(copied, err)
 		}
 		if err := os.WriteFile(copied, []byte("profiles: {y: {}}\n"), 0o644); err != nil {
@@ -153,7 +153,7 @@ func TestLinksStay(t *testing.T) {
 				t.Errorf("%s is no link any more: %v", link, err)
 			}
 		}
-		if text, err := os.ReadFile(real); err != nil || string(text) != "profiles: {y: {}}\n" {
+		if text, err := os.ReadFile(target); err != nil || string(text) != "profiles: {y: {}}\n" {
 			t.Errorf("%s, %v", text, err)
 		}
 	}

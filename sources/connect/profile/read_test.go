@@ -271,7 +271,7 @@ func TestReadLocal(t *testing.T) {
 func TestNearest(t *testing.T) {
 	known := []string{"prometheus", "loki", "password", "password_file", "url"}
 	for word, want := range map[string]string{
-		"promethues": "prometheus", "PROMETHEUS": "prometheus", "lokki": "loki", "passwrd": "password", "password-file": "password_file",
+		"prometheuss": "prometheus", "PROMETHEUS": "prometheus", "lokki": "loki", "passwrd": "password", "password-file": "password_file",
 		"ulr": "url", "zzz": "", "": "", "u": "", "certificate": "",
 	} {
 		if got := nearest(word, known); got != want {

@@ -54,10 +54,10 @@ func (d definitions) of(t reflect.Type) map[string]any {
 }
 
 // refer refers to a definition, which is made with its first use.
-func (d definitions) refer(name string, make func() map[string]any) map[string]any {
+func (d definitions) refer(name string, made func() map[string]any) map[string]any {
 	if _, known := d[name]; !known {
 		d[name] = nil
-		d[name] = make()
+		d[name] = made()
 	}
 	return map[string]any{"$ref": "#/$defs/" + name}
 }
