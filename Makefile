@@ -127,6 +127,10 @@ bench-trace: build ## obs trace of 50,000 spans and of 100 MB: time beside curl'
 keys: ## write docs/keys.md from the key map
 	go test ./tui -run TestKeysAreDocumented -update
 
+.PHONY: schema
+schema: ## write docs/config.schema.json from the types of the configuration
+	go test ./sources/connect/profile -run TestSchemaIsCurrent -update
+
 .PHONY: walk
 walk: build ## draw the README's walk through an incident, in tmux
 	go run ./testdata/picture -walk bin/obs demo latency >docs/.walk.svg

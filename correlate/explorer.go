@@ -2,6 +2,7 @@ package correlate
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -48,6 +49,24 @@ func NewSaved(c *Case) *Explorer {
 
 // Question is what the explorer explores.
 func (x *Explorer) Question() Question { return x.question }
+
+// Known are the services that the metrics know, sorted, as far as a triage or a question has
+// surveyed them. It asks nothing.
+func (x *Explorer) Known() []string {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.survey == nil {
+		return nil
+	}
+	names := make([]string, 0, len(x.survey.measured))
+	for i := range x.survey.measured {
+		if name := x.survey.measured[i].service; name != "" {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
 
 // Queries are those that have been put to the backends so far, in the order of sending.
 func (x *Explorer) Queries() []Query {

@@ -168,7 +168,7 @@ func TestBinaryLinksNothingBanned(t *testing.T) {
 	banned := []string{
 		"github.com/grafana/loki/...", "github.com/grafana/tempo/...", "github.com/grafana/mimir/...", "github.com/grafana/grafana/...",
 		"testing/...", "net/http/httptest", "github.com/rogpeppe/go-internal/...", "github.com/stretchr/testify/...",
-		"go.uber.org/goleak/...", "pgregory.net/rapid/...", "github.com/prometheus/prometheus/util/teststorage",
+		"go.uber.org/goleak/...", "pgregory.net/rapid/...", "github.com/santhosh-tekuri/jsonschema/...", "github.com/prometheus/prometheus/util/teststorage",
 	}
 	allowed := []string{"github.com/grafana/loki/pkg/push"}
 	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", ".").CombinedOutput()

@@ -5,9 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -20,16 +22,33 @@ func newConfig(w world) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "config",
 		Short: "Name connections, and choose between them",
-		Long: `config keeps named sets of connections, profiles, in one file that nobody else can read:
-$OBS_CONFIG, or obs/config.yaml in the user's configuration directory. A flag wins over the
-environment, and that over the profile. Secrets are best left where they are: *_file, *_env,
+		Long: `config keeps named sets of connections, profiles, in one file, which nobody
+else can read:
+
+  ` + cmp.Or(sources.Printable(profile.Path(w.getenv)), "(there is no place for it: set OBS_CONFIG, or HOME)") + `
+
+OBS_CONFIG names another one. A flag wins over the environment, and that over
+the profile. Secrets are best left where they are: the keys *_file, *_env,
 *_command and *_keyring name the place.`,
-		Example: "  obs config import\n  obs config import grafana https://grafana.example.com --token-file ~/.grafana-token\n  obs config set loki.tenant team-a\n  obs config use production",
-		Args:    cobra.NoArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Example: `  obs config import
+  obs config import grafana https://grafana.example.com --token-file ~/.token
+  obs config set loki.tenant team-a
+  obs config use production`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newConfigView(w), newConfigUse(w), newConfigSet(w), newConfigImport(w), newConfigEdit(w), newConfigSchema(w))
 	return cmd
+}
+
+// exactly wants so many arguments, and else says what they are.
+func exactly(n int, hint string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		if len(args) == n {
+			return nil
+		}
+		return usage(fmt.Errorf("%d arguments are given, and %d are wanted", len(args), n), hint)
+	}
 }
 
 // configPath is where the configuration file is, or is to be.
@@ -77,10 +96,11 @@ func newConfigView(w world) *cobra.Command {
 			if err != nil {
 				return &exitError{code: exitFailed, err: err}
 			}
-			if text == "{}\n" { // nothing is there yet
-				text = ""
+			head := sources.Printable(path)
+			if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+				head, text = head+" is not there yet; obs config import and obs config set make it", ""
 			}
-			if _, err := fmt.Fprintf(w.out, "# %s\n%s%s", sources.Printable(path), printableLines(text), inUse(w)); err != nil {
+			if _, err := fmt.Fprintf(w.out, "%s%s%s", comment(head), printableLines(text), inUse(w)); err != nil {
 				return &exitError{code: exitFailed, err: err}
 			}
 			return nil
@@ -104,32 +124,68 @@ func printableLines(text string) string {
 func inUse(w world) string {
 	var c common
 	if err := c.load(w); err != nil {
-		return "# " + sources.Printable(err.Error()) + "\n"
+		return comment(err.Error())
 	}
 	var b strings.Builder
 	for _, warning := range c.settings.Warnings {
-		fmt.Fprintf(&b, "# %s\n", sources.Printable(warning))
+		b.WriteString(comment(warning))
 	}
 	b.WriteString("# in use now:\n")
 	for _, line := range c.settings.Describe() {
-		fmt.Fprintf(&b, "#   %s\n", line)
+		b.WriteString(comment("  " + line))
 	}
 	return b.String()
+}
+
+// comment is a text as lines of a comment, which fit a terminal of 80 columns but for a word
+// that does not.
+func comment(text string) string {
+	text = sources.Printable(text)
+	indent := text[:len(text)-len(strings.TrimLeft(text, " "))]
+	var b strings.Builder
+	line := "#" + indent
+	for len(text) > 0 {
+		// Spaces within stay, as those that align columns do.
+		end := len(text) - len(strings.TrimLeft(text, " "))
+		if space := strings.IndexByte(text[end:], ' '); space >= 0 {
+			end += space
+		} else {
+			end = len(text)
+		}
+		word := text[:end]
+		if text = text[end:]; line == "#"+indent {
+			line = "# " + indent + strings.TrimLeft(word, " ")
+			continue
+		}
+		if utf8.RuneCountInString(line+word) > 80 {
+			b.WriteString(line + "\n")
+			line, word = "#   "+indent, strings.TrimLeft(word, " ")
+		}
+		line += word
+	}
+	return b.String() + line + "\n"
 }
 
 func newConfigUse(w world) *cobra.Command {
 	return &cobra.Command{
 		Use:               "use PROFILE",
 		Short:             "Make a profile the current one",
-		Args:              cobra.ExactArgs(1),
+		Args:              exactly(1, "give the name of a profile; obs config view shows them"),
 		ValidArgsFunction: completeProfiles(w),
 		RunE: func(_ *cobra.Command, args []string) error {
-			return edited(w, func(d *profile.Document) error {
+			err := edited(w, func(d *profile.Document) error {
 				if err := d.Use(args[0]); err != nil {
-					return usage(err, "obs config view shows them")
+					return usage(err, "obs config view shows what there is")
 				}
 				return nil
 			})
+			if err == nil {
+				_, _ = fmt.Fprintf(w.err, "profile %s is the current one; obs doctor checks it\n", sources.Printable(args[0]))
+				if other := w.getenv("OBS_PROFILE"); other != "" && other != args[0] {
+					_, _ = fmt.Fprintf(w.err, "obs: but OBS_PROFILE names %s, and wins\n", sources.Printable(other))
+				}
+			}
+			return err
 		},
 	}
 }
@@ -139,22 +195,31 @@ func newConfigSet(w world) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "set KEY VALUE",
 		Short: "Set one key of a profile, such as loki.url",
-		Long: `set writes one key of a profile: the current one, or --profile. A list or keys are given in
-YAML. docs/config.schema.json has every key.`,
-		Example: "  obs config set prometheus.url https://prometheus.example.com\n  obs config set prometheus.token_file ~/.prometheus-token\n  obs config set names.trace_id_fields '[tid, trace]'",
-		Args:    cobra.ExactArgs(2),
+		Long: `set writes one key of a profile: the current one, or --profile, which is made
+where there is none of that name. A list or keys are given in YAML. The shell
+completes the keys, and obs config schema has all of them.`,
+		Example: `  obs config set prometheus.url https://prometheus.example.com
+  obs config set prometheus.token_file ~/.prometheus-token
+  obs config set names.trace_id_fields '[tid, trace]'`,
+		Args: exactly(2, "give a key and its value, as in obs config set loki.url https://host"),
+
+		ValidArgsFunction: completeKeys,
 		RunE: func(_ *cobra.Command, args []string) error {
-			return edited(w, func(d *profile.Document) error {
-				into := cmp.Or(name, w.getenv("OBS_PROFILE"), d.Current(), "default")
+			into, path := "", ""
+			err := edited(w, func(d *profile.Document) error {
+				into, path = cmp.Or(name, w.getenv("OBS_PROFILE"), d.Current(), "default"), d.Path()
 				if err := d.Set(into, args[0], args[1]); err != nil {
-					return usage(err, "keys are given as in prometheus.url; docs/config.schema.json has all of them")
+					return usage(err, "keys are given as in prometheus.url; obs config schema has all of them")
 				}
 				return nil
 			})
+			if err == nil {
+				_, _ = fmt.Fprintf(w.err, "%s of profile %s is set in %s\n", args[0], sources.Printable(into), sources.Printable(path))
+			}
+			return err
 		},
 	}
 	cmd.Flags().StringVar(&name, "profile", "", "the profile (default $OBS_PROFILE, or the current one)")
-	_ = cmd.RegisterFlagCompletionFunc("profile", completeProfiles(w))
 	return cmd
 }
 
@@ -170,19 +235,24 @@ func newConfigImport(w world) *cobra.Command {
 		Short: "Make a profile of what is there already",
 		Long: `import makes a profile of
 
-  (nothing)       the servers that run on this machine: on their usual ports, and on those that
-                  kubectl forwards already. Nothing is started
-  grafana [URL]   the data sources of a Grafana, which are then asked through it. The token
-                  comes from --token-file or --token-env (default $GRAFANA_TOKEN), the address
-                  from $GRAFANA_URL where none is given
-  FILE.yaml       the data sources in a file that a Grafana is provisioned with, at their own
-                  addresses
+  (nothing)       the servers that run on this machine: on their usual ports, and
+                  on those that kubectl forwards already. Nothing is started
+  grafana [URL]   the data sources of a Grafana, which are then asked through it.
+                  The token comes from --token-file or --token-env (default
+                  $GRAFANA_TOKEN), the address from $GRAFANA_URL where none is
+                  given
+  FILE.yaml       the data sources in a file that a Grafana is provisioned with,
+                  at their own addresses
 
-and takes over what data sources say of trace IDs. Secrets are not written down, but where
-they are found. An existing profile stays as it is without --replace.`,
-		Example: "  obs config import\n  obs config import grafana https://grafana.example.com --token-file ~/.grafana-token\n  obs config import datasources.yaml --name staging",
-		Args:    cobra.MaximumNArgs(2),
-		RunE:    func(cmd *cobra.Command, args []string) error { return runImport(cmd.Context(), o, args, w) },
+and takes over what data sources say of trace IDs. Secrets are not written down,
+but where they are found. An existing profile stays as it is without --replace.`,
+		Example: `  obs config import
+  obs config import grafana https://grafana.example.com --token-file ~/.token
+  obs config import datasources.yaml --name staging`,
+		Args: cobra.MaximumNArgs(2),
+
+		ValidArgsFunction: completeImports,
+		RunE:              func(cmd *cobra.Command, args []string) error { return runImport(cmd.Context(), o, args, w) },
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.name, "name", "", "name of the profile (default local, grafana, or the file's name)")
@@ -298,10 +368,14 @@ func runEdit(ctx context.Context, w world) error {
 		cmd.Stdin, cmd.Stdout, cmd.Stderr = w.in, w.out, w.err
 	}
 	if err := cmd.Run(); err != nil {
-		return &exitError{code: exitFailed, err: fmt.Errorf("the editor ended with an error, and nothing was changed: %w", err)}
+		return &exitError{code: exitFailed, err: fmt.Errorf("the editor ended with an error, and nothing was changed: %w", err), hint: "what was written by then is in " + copied}
 	}
-	if err := profile.Adopt(copied, path); err != nil {
+	changed, err := profile.Adopt(copied, path)
+	switch {
+	case err != nil:
 		return usage(err, "nothing was changed; what you wrote is in "+copied)
+	case !changed:
+		_, _ = fmt.Fprintln(w.err, "nothing was changed")
 	}
 	return nil
 }
@@ -318,15 +392,5 @@ func newConfigSchema(w world) *cobra.Command {
 			}
 			return err
 		},
-	}
-}
-
-func completeProfiles(w world) cobra.CompletionFunc {
-	return func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-		file, _, err := profile.Read(profile.Path(w.getenv))
-		if err != nil {
-			return nil, cobra.ShellCompDirectiveError
-		}
-		return file.Names(), cobra.ShellCompDirectiveNoFileComp
 	}
 }

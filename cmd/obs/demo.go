@@ -69,8 +69,11 @@ command can ask them. With --into it writes the same incident into real backends
 	return cmd
 }
 
-func completeScenarios(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+func completeScenarios(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 	var names []string
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
 	for _, s := range shop.Scenarios() {
 		names = append(names, s.Name+"\t"+s.Title)
 	}

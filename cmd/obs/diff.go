@@ -30,7 +30,7 @@ healthy, 20 where it is not, and 21 where one of them does not tell.`,
 		RunE:    func(_ *cobra.Command, args []string) error { return runDiff(o, args, w) },
 	}
 	cmd.Flags().StringVarP(&o.output, "output", "o", "", "text, json or markdown (default text)")
-	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"text", "json", "markdown"}, cobra.ShellCompDirectiveNoFileComp))
+	takesForms(cmd, tableOutputs)
 	cmd.Flags().BoolVar(&o.gate, "check", false, "let the exit status tell whether the later case is healthy")
 	return cmd
 }

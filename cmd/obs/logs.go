@@ -101,7 +101,7 @@ A trace that is stored tells its own time. Otherwise the last 30 minutes are sea
 	f.DurationVar(&o.timeout, "timeout", time.Minute, "time for the whole command (default with --follow: none)")
 	f.StringVarP(&o.output, "output", "o", "", strings.Join(logOutputs, ", ")+" (default text); with --follow, json is jsonl")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "say each query on standard error as it is sent")
-	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(logOutputs, cobra.ShellCompDirectiveNoFileComp))
+	takesForms(cmd, logOutputs)
 	return cmd
 }
 
@@ -150,6 +150,11 @@ func runLogs(ctx context.Context, o *logsOptions, query string, w world) error {
 	if failure := view.Rejected(); failure != nil {
 		return rejected(w, query, failure)
 	}
+	o.remember(w, func(s *seen, now time.Time) {
+		for i := range view.Records {
+			s.addServices(now, view.Records[i].Service)
+		}
+	})
 	if err := o.writeLogs(w, view); err != nil {
 		return &exitError{code: exitFailed, err: fmt.Errorf("writing the records: %w", err)}
 	}

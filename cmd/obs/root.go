@@ -138,10 +138,8 @@ Any one of the three will do; with all of them the walk goes all the way.`,
 		if cmd.Flags().Lookup("output") != nil && w.selected != nil {
 			w.selected.flags(cmd)
 		}
-		if cmd.Flags().Lookup("profile") != nil {
-			_ = cmd.RegisterFlagCompletionFunc("profile", completeProfiles(w))
-		}
 	}
+	completions(w, root)
 	root.SetHelpCommand(newHelp(root))
 	return root
 }
@@ -231,7 +229,7 @@ const defaultTimeout = time.Minute
 // outputFlag is -o alone.
 func (c *common) outputFlag(cmd *cobra.Command) {
 	cmd.Flags().StringVarP(&c.output, "output", "o", "", "text, json, markdown or tui (default tui on a terminal, else text)")
-	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(outputs, cobra.ShellCompDirectiveNoFileComp))
+	takesForms(cmd, outputs)
 }
 
 // check settles what the flags leave open.
@@ -281,14 +279,10 @@ func (c *common) checkRest(w world) error {
 
 // load reads what is configured in flags, environment and files.
 func (c *common) load(w world) error {
-	c.connection.Getenv = w.getenv
+	c.connection = located(w, c.connection)
 	c.connection.Ledger = &sources.Ledger{Now: w.now}
 	if c.verbose && c.output != "tui" {
 		c.connection.Ledger.Observe = sayQuery(w.err)
-	}
-	c.connection.Config = profile.Path(w.getenv)
-	if w.dir != nil {
-		c.connection.Dir, _ = w.dir() // a folder that is gone has no file in it
 	}
 	settings, err := connect.Load(c.connection)
 	if err != nil {
@@ -296,6 +290,15 @@ func (c *common) load(w world) error {
 	}
 	c.settings = settings
 	return nil
+}
+
+// located is options with the places of this world.
+func located(w world, o connect.Options) connect.Options {
+	o.Getenv, o.Config = w.getenv, profile.Path(w.getenv)
+	if w.dir != nil {
+		o.Dir, _ = w.dir() // a folder that is gone has no file in it
+	}
+	return o
 }
 
 // settle is load, and takes the profile's window and baseline for the usual ones.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -19,6 +20,9 @@ import (
 var errNoMetrics = errors.New("prometheus is not configured, and nothing else knows rates and alerts")
 
 const noMetricsHint = "set PROMETHEUS_URL, or give --prometheus-url"
+
+// tableOutputs are the forms that a table can be written in.
+var tableOutputs = []string{"text", "json", "markdown"}
 
 type servicesOptions struct {
 	common
@@ -76,6 +80,11 @@ func runServices(ctx context.Context, o *servicesOptions, w world) error {
 	defer cancel()
 	explorer := correlate.NewExplorer(set, question)
 	found := explorer.Services(ctx, correlate.Grouping(o.by))
+	o.remember(w, func(s *seen, now time.Time) {
+		for i := range found.Services {
+			s.addServices(now, found.Services[i].Service)
+		}
+	})
 	if err := writeServices(w.out, found, o.output); err != nil {
 		return &exitError{code: exitFailed, err: fmt.Errorf("writing the table: %w", err)}
 	}
@@ -101,13 +110,14 @@ func (c *common) tableFlags(cmd *cobra.Command) {
 	}
 	output := cmd.Flags().Lookup("output")
 	output.Usage = "text, json or markdown (default text)"
+	takesForms(cmd, tableOutputs)
 }
 
 // checkTable settles what the flags leave open: a table has no screen of its own.
 func (c *common) checkTable(w world) error {
 	switch {
 	case c.output == "tui":
-		return usage(errors.New("-o tui is not for this command"), "-o takes text, json, markdown")
+		return usage(errors.New("-o tui is not for this command"), "-o takes "+strings.Join(tableOutputs, ", "))
 	case c.save != "":
 		return usage(errors.New("--save is for cases, which this is none"), "write -o json to a file")
 	}

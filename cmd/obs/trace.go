@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -47,7 +48,8 @@ other.`,
   obs trace 4bf92f3577b34da6a3ce929d0e0e4736 --compare
   obs trace 4bf92f3577b34da6a3ce929d0e0e4736 463ac35c9f6413ad48485a3953bb6124
   obs trace 4bf92f3577b34da6a3ce929d0e0e4736 -o json`,
-		Args: cobra.MinimumNArgs(1),
+		Args:              cobra.MinimumNArgs(1),
+		ValidArgsFunction: completeTraces(w),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runTrace(cmd.Context(), o, args, w)
 		},
@@ -100,6 +102,7 @@ func runTrace(ctx context.Context, o *traceOptions, args []string, w world) erro
 	if err != nil {
 		return err
 	}
+	o.remember(w, func(s *seen, now time.Time) { s.addCase(now, found) })
 	if err := memory.keep(); err != nil && o.verbose {
 		_, _ = fmt.Fprintf(w.err, "obs: where services log trace IDs was not remembered: %v\n", err)
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -53,8 +54,9 @@ func runTriage(ctx context.Context, o *triageOptions, w world) error {
 		return err
 	}
 	defer set.Close()
+	explorer := correlate.NewExplorer(set, question)
 	found, err := o.present(ctx, w, task{
-		name: "triage", open: opened(correlate.NewExplorer(set, question)), work: triage,
+		name: "triage", open: opened(explorer), work: triage,
 		renew: func(words string) (*correlate.Explorer, error) {
 			question, err := o.windowFlags.in(words).question(quiet(w), o.services)
 			return correlate.NewExplorer(set, question), err
@@ -63,6 +65,10 @@ func runTriage(ctx context.Context, o *triageOptions, w world) error {
 	if err != nil {
 		return err
 	}
+	o.remember(w, func(s *seen, now time.Time) {
+		s.addServices(now, explorer.Known()...)
+		s.addCase(now, found)
+	})
 	return verdictExit(found, o.gate)
 }
 

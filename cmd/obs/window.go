@@ -63,7 +63,7 @@ func (f *windowFlags) window(now time.Time) (sources.Window, error) {
 	default:
 		length, err := parseDuration(cmp.Or(f.since, f.usualSince, defaultSince))
 		if err != nil {
-			return w, usage(fmt.Errorf("--since: %w", err), "give it as 30m, 2h or 1d")
+			return w, usage(fmt.Errorf("%s: %w", saidBy("since", f.since), err), "give it as 30m, 2h or 1d")
 		}
 		w.From = w.To.Add(-length)
 	}
@@ -106,12 +106,12 @@ func (f *windowFlags) baselineOf(w sources.Window, now time.Time) (sources.Windo
 			b.To, err = parseTime(end, now, zone)
 		}
 		if err != nil {
-			return b, usage(fmt.Errorf("--baseline: %w", err), hint)
+			return b, usage(fmt.Errorf("%s: %w", saidBy("baseline", f.baseline), err), hint)
 		}
 	} else {
 		offset, err := parseDuration(baseline)
 		if err != nil {
-			return b, usage(fmt.Errorf("--baseline: %w", err), hint)
+			return b, usage(fmt.Errorf("%s: %w", saidBy("baseline", f.baseline), err), hint)
 		}
 		b = sources.Window{From: w.From.Add(-offset), To: w.To.Add(-offset)}
 	}
@@ -124,6 +124,14 @@ func (f *windowFlags) baselineOf(w sources.Window, now time.Time) (sources.Windo
 		return b, usage(fmt.Errorf("the baseline %s leaves nothing of the window %s to compare with it", b, w), "compare with a time before the window, or with an offset no shorter than it")
 	}
 	return b, nil
+}
+
+// saidBy names a flag, or the key in its place where the flag was not given.
+func saidBy(name, given string) string {
+	if given != "" {
+		return "--" + name
+	}
+	return name + " of the profile (obs config view)"
 }
 
 // outside is the part of the window after the baseline, and whether that is less than

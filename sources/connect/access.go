@@ -77,7 +77,7 @@ func readHTTPConfig(path string) (*config.HTTPClientConfig, error) {
 // firstLine is an error without the parts that quote what was read.
 func firstLine(err error) string {
 	text, _, _ := strings.Cut(err.Error(), "`")
-	text, _, _ = strings.Cut(text, "\n")
+	text, _, _ = strings.Cut(strings.TrimPrefix(text, "yaml: unmarshal errors:\n"), "\n")
 	return sources.Printable(strings.TrimSpace(text))
 }
 

@@ -19,6 +19,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"obs/sources"
@@ -141,6 +142,7 @@ type Settings struct {
 	Grafana *GrafanaTarget
 
 	options Options
+	hash    string // see Key
 }
 
 // Load reads flags, environment and files. What is written there wrongly is an error that is
@@ -183,7 +185,41 @@ func Load(o Options) (*Settings, error) {
 	if s.Grafana, err = s.grafana(used); err != nil {
 		return nil, err
 	}
+	s.hash = s.hashed()
 	return s, nil
+}
+
+// Key tells what these connections show from what others show: which servers are asked, for
+// which tenants, in whose name. It is a hash, holds no secret, and is known before anything
+// is asked. It is empty where nothing has an address.
+func (s *Settings) Key() string { return s.hash }
+
+func (s *Settings) hashed() string {
+	var parts []string
+	add := func(b sources.Backend, t *Target) {
+		user := ""
+		if u, err := url.Parse(t.URL); err == nil {
+			user = u.User.Username()
+		}
+		if basic := t.Access.HTTP.BasicAuth; basic != nil {
+			user = cmp.Or(basic.Username, user)
+		}
+		parts = append(parts, string(b), keyOf(t.URL, t.Access.Tenant), user)
+	}
+	for _, k := range kinds {
+		if t, found := s.Targets[k.backend]; found {
+			add(k.backend, &t)
+		}
+	}
+	if g := s.Grafana; g != nil {
+		add(grafanaBackend, &g.Target)
+		parts = append(parts, fmt.Sprintf("%q", g.Chosen))
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	// A profile may tell organizations of one server apart by headers.
+	return keyOf(strings.Join(append(parts, s.Profile), "\x00"), "")
 }
 
 // oneForTraces leaves one of Jaeger and Tempo: the one that was named where it counts more.
@@ -220,6 +256,9 @@ func (s *Settings) profile() (*profile.Profile, error) {
 		return &profile.Profile{}, nil
 	}
 	p, err := file.Find(name)
+	if err != nil && o.Profile == "" {
+		err = fmt.Errorf("OBS_PROFILE: %w", err)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -271,7 +310,7 @@ func (s *Settings) target(k kind, used, local *profile.Profile) (target Target, 
 		if err != nil {
 			return Target{}, false, err
 		}
-		return Target{URL: own.URL, Origin: fmt.Sprintf("%s.url in profile %s", k.backend, s.Profile), Credentials: s.key(k.backend), Access: access, rank: byProfile}, true, nil
+		return Target{URL: own.URL, Origin: s.key(k.backend + ".url"), Credentials: s.key(k.backend), Access: access, rank: byProfile}, true, nil
 	}
 	if c := *k.own(local); c != nil && c.URL != "" {
 		return Target{URL: c.URL, Origin: profile.LocalName, rank: byLocalFile}, true, nil
@@ -313,7 +352,8 @@ func (t *Target) describe(b sources.Backend) string {
 	if t.Access.Tenant != "" {
 		text += fmt.Sprintf(", tenant %q", t.Access.Tenant)
 	}
-	if t.Credentials != "" && t.Credentials != t.Origin && t.Access.Authenticates() {
+	// From elsewhere than the address, that is.
+	if t.Credentials != "" && t.Access.Authenticates() && t.Credentials != strings.Replace(t.Origin, ".url in profile ", " in profile ", 1) {
 		text += ", credentials from " + t.Credentials
 	}
 	return sources.Printable(text)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/url"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -17,13 +16,15 @@ import (
 
 // Document is the configuration file as it is written, with its comments, for changes.
 type Document struct {
-	path string
-	root *yaml.Node
+	path     string
+	document *yaml.Node
+	root     *yaml.Node // of the document
 }
 
 // Edit reads the file for a change. One that is not there is begun.
 func Edit(path string) (*Document, error) {
 	d := &Document{path: path, root: &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}}
+	d.document = &yaml.Node{Kind: yaml.DocumentNode, Content: []*yaml.Node{d.root}}
 	text, _, err := load(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return d, nil
@@ -32,15 +33,19 @@ func Edit(path string) (*Document, error) {
 		return nil, err
 	}
 	var file File
-	if err := decode(path, text, &file); err != nil {
+	root, err := decode(path, text, &file)
+	if err != nil {
 		return nil, err // a change would lose what is not understood
 	}
-	var document yaml.Node
-	if err := yaml.Unmarshal(text, &document); err != nil {
-		return nil, err
+	if root == nil { // comments alone
+		d.document.HeadComment = strings.TrimSpace(string(text))
+		return d, nil
 	}
-	if len(document.Content) > 0 {
-		d.root = document.Content[0]
+	if err := yaml.Unmarshal(text, d.document); err != nil {
+		return nil, unreadable(path, text, err)
+	}
+	if d.root = d.document.Content[0]; d.root.Kind == yaml.ScalarNode { // null
+		d.root.Kind, d.root.Tag, d.root.Value = yaml.MappingNode, "!!map", ""
 	}
 	return d, nil
 }
@@ -49,13 +54,12 @@ func Edit(path string) (*Document, error) {
 func (d *Document) Use(name string) error {
 	var file File
 	if err := d.root.Decode(&file); err != nil {
-		return err
+		return errors.New(withoutValues(err))
 	}
 	if _, known := file.Profiles[name]; !known {
 		return errors.New(unknownProfile(name, file.Names()))
 	}
-	set(d.root, []string{"current"}, scalar(name))
-	return nil
+	return set(d.root, []string{"current"}, scalar(name))
 }
 
 // Set sets a key of a profile, such as loki.url, to a value in YAML. The first profile of a
@@ -73,11 +77,13 @@ func (d *Document) Set(profile, key, value string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", key, err)
 	}
-	c := checker{file: "the new value"}
+	c := checker{file: "the new value", merged: map[visit]bool{}}
 	if c.check(node, t, key); len(c.mistakes) > 0 {
 		return errors.Join(c.mistakes...)
 	}
-	set(d.root, append([]string{"profiles", profile}, path...), node)
+	if err := set(d.root, append([]string{"profiles", profile}, path...), node); err != nil {
+		return err
+	}
 	return d.firstIsCurrent(profile)
 }
 
@@ -87,7 +93,12 @@ func (d *Document) Put(name string, p *Profile) error {
 	if err := node.Encode(p); err != nil {
 		return err
 	}
-	set(d.root, []string{"profiles", name}, node)
+	if inlineSecret(node) {
+		return errors.New("a password or token cannot be written down with a whole profile: name the place where it is")
+	}
+	if err := set(d.root, []string{"profiles", name}, node); err != nil {
+		return err
+	}
 	return d.firstIsCurrent(name)
 }
 
@@ -107,9 +118,15 @@ func (d *Document) Path() string { return d.path }
 
 func (d *Document) firstIsCurrent(name string) error {
 	if get(d.root, "current") == nil {
-		set(d.root, []string{"current"}, scalar(name))
+		d.root.Content = append([]*yaml.Node{scalar("current"), scalar(name)}, d.root.Content...) // where it is looked for
 	}
 	return nil
+}
+
+// inlineSecret tells that a secret stands in an encoded value, where the library writes
+// this in its place.
+func inlineSecret(node *yaml.Node) bool {
+	return node.Value == hidden || slices.ContainsFunc(node.Content, inlineSecret)
 }
 
 // Write checks the whole and writes it, for nobody else to read.
@@ -119,19 +136,52 @@ func (d *Document) Write() error {
 		return err
 	}
 	var file File
-	if err := decode(d.path, text, &file); err != nil {
+	if _, err := decode(d.path, text, &file); err != nil {
 		return err
 	}
-	dir := filepath.Dir(d.path)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	// A file that is written halfway is no configuration: it takes its place when it is whole.
-	temporary, err := writeBeside(d.path, text)
+	path, err := followed(d.path)
 	if err != nil {
 		return err
 	}
-	if err := os.Rename(temporary, d.path); err != nil {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	// A file that is written halfway is no configuration: it takes its place when it is whole.
+	temporary, err := writeBeside(path, text)
+	if err != nil {
+		return err
+	}
+	return replace(temporary, path)
+}
+
+// followed is the file that a path leads to, over symbolic links, with which people keep
+// their configuration elsewhere. It may be missing.
+func followed(path string) (string, error) {
+	const most = 40 // links in a row, as Linux has it
+	for range most {
+		if !isLink(path) {
+			return path, nil
+		}
+		to, err := os.Readlink(path)
+		if err != nil {
+			return "", err
+		}
+		if !filepath.IsAbs(to) {
+			to = filepath.Join(filepath.Dir(path), to)
+		}
+		path = to
+	}
+	return "", fmt.Errorf("%s leads nowhere: too many links", path)
+}
+
+// isLink tells that a link is there. What else is wrong with a path shows when it is written.
+func isLink(path string) bool {
+	info, err := os.Lstat(path)
+	return err == nil && info.Mode()&fs.ModeSymlink != 0
+}
+
+func replace(temporary, path string) error {
+	if err := os.Rename(temporary, path); err != nil {
 		return errors.Join(err, os.Remove(temporary))
 	}
 	return nil
@@ -163,7 +213,11 @@ const template = `# Connections of obs, by name; obs config schema has every key
 // Copy makes a copy of the configuration file beside it, to be edited.
 func Copy(path string) (string, error) {
 	text, _, err := load(path)
-	if errors.Is(err, fs.ErrNotExist) {
+	path, linked := followed(path)
+	switch {
+	case linked != nil:
+		return "", linked
+	case errors.Is(err, fs.ErrNotExist):
 		text, err = []byte(template), os.MkdirAll(filepath.Dir(path), 0o700)
 	}
 	if err != nil {
@@ -172,107 +226,38 @@ func Copy(path string) (string, error) {
 	return writeBeside(path, text)
 }
 
-// Adopt puts a copy in the file's place, unless there is a mistake in it.
-func Adopt(copied, path string) error {
-	if _, _, err := Read(copied); err != nil {
-		return err
+// Adopt puts a copy in the file's place, unless there is a mistake in it, for nobody else
+// to read. One that is as it was is removed, and changed is false.
+func Adopt(copied, path string) (changed bool, err error) {
+	text, _, err := load(copied)
+	if err != nil {
+		return false, err
 	}
-	return os.Rename(copied, path)
+	was, _, err := load(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		was, err = []byte(template), nil
+	}
+	if err == nil && bytes.Equal(text, was) {
+		return false, os.Remove(copied)
+	}
+	if _, _, err := Read(copied); err != nil {
+		return false, err
+	}
+	if path, err = followed(path); err != nil {
+		return false, err
+	}
+	if err := os.Chmod(copied, 0o600); err != nil { // an editor may have made it anew
+		return false, err
+	}
+	return true, os.Rename(copied, path)
 }
 
 func (d *Document) text() ([]byte, error) {
 	var b bytes.Buffer
 	encoder := yaml.NewEncoder(&b)
 	encoder.SetIndent(2)
-	err := errors.Join(encoder.Encode(d.root), encoder.Close())
+	err := errors.Join(encoder.Encode(d.document), encoder.Close())
 	return b.Bytes(), err
-}
-
-// hidden stands in place of a secret.
-const hidden = "<secret>"
-
-// View is the file as text with every secret taken out.
-func (d *Document) View() (string, error) {
-	text, err := d.text()
-	if err != nil {
-		return "", err
-	}
-	var copied yaml.Node
-	if err := yaml.Unmarshal(text, &copied); err != nil {
-		return "", err
-	}
-	if len(copied.Content) == 0 {
-		return "", nil
-	}
-	hide(copied.Content[0], reflect.TypeFor[File](), "")
-	// A comment may hold the secret that was used before.
-	shown := Document{root: withoutComments(copied.Content[0])}
-	text, err = shown.text()
-	return string(text), err
-}
-
-func withoutComments(node *yaml.Node) *yaml.Node {
-	node.HeadComment, node.LineComment, node.FootComment = "", "", ""
-	for _, inner := range node.Content {
-		withoutComments(inner)
-	}
-	return node
-}
-
-// hide replaces secrets, user and password in addresses, and the values of headers and of
-// parameters, which may be secrets.
-func hide(node *yaml.Node, t reflect.Type, key string) {
-	if node.Kind == yaml.AliasNode {
-		return // its anchor is hidden where it stands
-	}
-	if node.Kind == yaml.ScalarNode {
-		switch {
-		case node.Value == "":
-		case t == secretType, key == "values", key == "endpoint_params", key == "claims":
-			*node = yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: hidden}
-		case strings.Contains(node.Value, "@"):
-			if u, err := url.Parse(node.Value); err != nil || u.User != nil {
-				node.Value = node.Value[:strings.Index(node.Value, "//")+len("//")] + hidden + node.Value[strings.LastIndex(node.Value, "@"):]
-			}
-		}
-		return
-	}
-	switch shapeOf(t) {
-	case command:
-		hideArguments(node)
-	case list:
-		for _, item := range node.Content {
-			hide(item, bare(t.Elem()), key)
-		}
-	case keys:
-		var known []field
-		if t.Kind() == reflect.Struct {
-			known = fields(t)
-		}
-		for i := 0; i+1 < len(node.Content); i += 2 {
-			name, value := node.Content[i].Value, node.Content[i+1]
-			index := slices.IndexFunc(known, func(f field) bool { return f.name == name })
-			switch {
-			case index >= 0:
-				hide(value, known[index].kind, name)
-			case free(t) != nil && (key == "endpoint_params" || key == "claims"):
-				hide(value, secretType, key)
-			case free(t) != nil:
-				hide(value, free(t), name)
-			}
-		}
-	default:
-		*node = yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: hidden}
-	}
-}
-
-// hideArguments leaves the name of a command: an argument may be a secret.
-func hideArguments(node *yaml.Node) {
-	for i, argument := range node.Content {
-		if i > 0 {
-			argument.Value = "…"
-		}
-	}
 }
 
 func splitKey(key string) []string { return strings.Split(key, ".") }
@@ -305,17 +290,14 @@ func valueOf(t reflect.Type, value string) (*yaml.Node, error) {
 	if shapeOf(t) == text {
 		return scalar(value), nil
 	}
-	var document yaml.Node
-	if err := yaml.Unmarshal([]byte(value), &document); err != nil {
+	node, err := parsed(value)
+	if err != nil {
 		return nil, err
 	}
-	if len(document.Content) == 0 {
-		return scalar(""), nil
+	if shapeOf(t) == list && node.Kind == yaml.ScalarNode { // one is a list of one
+		return &yaml.Node{Kind: yaml.SequenceNode, Tag: "!!seq", Content: []*yaml.Node{node}}, nil
 	}
-	if shapeOf(t) == list && document.Content[0].Kind == yaml.ScalarNode { // one is a list of one
-		return &yaml.Node{Kind: yaml.SequenceNode, Tag: "!!seq", Content: document.Content}, nil
-	}
-	return document.Content[0], nil
+	return node, nil
 }
 
 func scalar(value string) *yaml.Node {
@@ -343,21 +325,26 @@ func value(node *yaml.Node, name string) *yaml.Node {
 	return nil
 }
 
-// set puts a value under a path of keys, which are made where they are missing.
-func set(node *yaml.Node, path []string, to *yaml.Node) {
+// set puts a value under a path of keys, which are made where they are missing. What other
+// places share by an anchor stays as it is.
+func set(node *yaml.Node, path []string, to *yaml.Node) error {
+	if node.Kind == yaml.AliasNode || node.Anchor != "" {
+		return errors.New("it is shared with other places by an anchor: obs config edit changes it")
+	}
 	if len(path) == 0 {
-		comment := node.LineComment
+		head, line, foot := node.HeadComment, node.LineComment, node.FootComment
 		*node = *to
-		node.LineComment = comment
-		return
+		node.HeadComment, node.LineComment, node.FootComment = head, line, foot
+		return nil
 	}
 	if node.Kind != yaml.MappingNode { // a key without a value
-		*node = yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}
+		head, line, foot := node.HeadComment, node.LineComment, node.FootComment
+		*node = yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", HeadComment: head, LineComment: line, FootComment: foot}
 	}
 	inner := value(node, path[0])
 	if inner == nil {
 		inner = &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}
 		node.Content = append(node.Content, scalar(path[0]), inner)
 	}
-	set(inner, path[1:], to)
+	return set(inner, path[1:], to)
 }

@@ -1,7 +1,9 @@
 package profile
 
 import (
+	"maps"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/prometheus/common/config"
@@ -94,6 +96,9 @@ func shapeOf(t reflect.Type) shape {
 	return any_
 }
 
+// tlsVersions are the values that a version of TLS can have, in order.
+func tlsVersions() []string { return slices.Sorted(maps.Keys(config.TLSVersions)) }
+
 // nearest is the candidate that a misspelt word is likely to mean: at most a third of it
 // differs. It is empty where none is that near.
 func nearest(word string, candidates []string) string {
@@ -131,4 +136,25 @@ func distance(a, b string) int {
 		}
 	}
 	return rows[len(x)][len(y)]
+}
+
+// Key is a key of a profile, as obs config set takes it.
+type Key struct{ Path, Doc string }
+
+// Keys are the keys of a profile that are obs's own, in order. Those below http_config and
+// sigv4 are in their own documentation, and the names under maps are the team's.
+func Keys() []Key {
+	var all []Key
+	var below func(reflect.Type, string)
+	below = func(t reflect.Type, path string) {
+		for _, f := range fields(t) {
+			if shapeOf(f.kind) == keys && f.kind.Kind() == reflect.Struct && f.kind.PkgPath() == t.PkgPath() {
+				below(f.kind, path+f.name+".")
+				continue
+			}
+			all = append(all, Key{path + f.name, f.doc})
+		}
+	}
+	below(reflect.TypeFor[Profile](), "")
+	return all
 }

@@ -68,11 +68,11 @@ type Grafana struct {
 
 // Sources name the data sources of a Grafana, each by UID or name.
 type Sources struct {
-	Prometheus   string `yaml:"prometheus,omitempty"`
-	Loki         string `yaml:"loki,omitempty"`
-	Jaeger       string `yaml:"jaeger,omitempty"`
-	Tempo        string `yaml:"tempo,omitempty"`
-	Alertmanager string `yaml:"alertmanager,omitempty"`
+	Prometheus   string `yaml:"prometheus,omitempty" doc:"the data source that is asked for Prometheus"`
+	Loki         string `yaml:"loki,omitempty" doc:"the data source that is asked for Loki"`
+	Jaeger       string `yaml:"jaeger,omitempty" doc:"the data source that is asked for Jaeger"`
+	Tempo        string `yaml:"tempo,omitempty" doc:"the data source that is asked for Tempo"`
+	Alertmanager string `yaml:"alertmanager,omitempty" doc:"the data source that is asked for Alertmanager"`
 }
 
 // Names are a team's own.

@@ -1,11 +1,11 @@
 package profile
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -53,7 +53,8 @@ func Read(path string) (file File, warnings []string, err error) {
 	if mode.Perm()&0o077 != 0 {
 		warnings = append(warnings, fmt.Sprintf("%s can be read by others (mode %04o): chmod 600 %s", sources.Printable(path), mode.Perm(), sources.Printable(path)))
 	}
-	if err := decode(path, text, &file); err != nil {
+	root, err := decode(path, text, &file)
+	if err != nil {
 		return File{}, warnings, err
 	}
 	for name, p := range file.Profiles {
@@ -64,7 +65,7 @@ func Read(path string) (file File, warnings []string, err error) {
 		p.setDirectory(filepath.Dir(path))
 	}
 	if file.Current != "" && file.Profiles[file.Current] == nil {
-		return file, warnings, &Mistake{File: path, Key: "current", Text: unknownProfile(file.Current, file.Names())}
+		return file, warnings, &Mistake{File: path, Line: lineOf(root, "current"), Key: "current", Text: unknownProfile(file.Current, file.Names())}
 	}
 	return file, warnings, nil
 }
@@ -80,21 +81,49 @@ func ReadLocal(path string) (p Profile, found bool, err error) {
 	if err != nil {
 		return Profile{}, true, err
 	}
-	if err := decode(path, text, &p); err != nil {
+	root, err := decode(path, text, &p)
+	if err != nil {
 		return Profile{}, true, err
 	}
 	if p.Grafana != nil {
-		return Profile{}, true, &Mistake{File: path, Key: "grafana", Text: "a file of a working directory cannot name a Grafana, which wants a token: put it into " + "the configuration file"}
-	}
-	for name, c := range p.connections() {
-		if only := (Connection{URL: c.URL}); !reflect.DeepEqual(*c, only) {
-			return Profile{}, true, &Mistake{File: path, Key: name, Text: "a file of a working directory can give an address and nothing that is sent to it: put credentials into the configuration file"}
+		return Profile{}, true, &Mistake{
+			File: path, Line: lineOf(root, "grafana"), Key: "grafana",
+			Text: "a file of a working directory cannot name a Grafana, which wants a token: put it into the configuration file",
 		}
-		if strings.Contains(c.URL, "@") {
-			return Profile{}, true, &Mistake{File: path, Key: name + ".url", Text: "no user and password can stand in an address here"}
+	}
+	all := p.connections()
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		if mistake := sent(get(root, name), all[name]); mistake != nil {
+			mistake.File, mistake.Key = path, strings.TrimSuffix(name+"."+mistake.Key, ".")
+			return Profile{}, true, mistake
 		}
 	}
 	return p, true, nil
+}
+
+// sent is what a connection has beside an address that tells nobody's name, nil for nothing.
+func sent(node *yaml.Node, c *Connection) *Mistake {
+	const only = "a file of a working directory can give an address and nothing that is sent to it: put credentials into the configuration file"
+	for i := 0; i+1 < len(node.Content) && node.Kind == yaml.MappingNode; i += 2 {
+		if key := node.Content[i]; key.Value != "url" && key.Value != "<<" {
+			return &Mistake{Line: key.Line, Key: key.Value, Text: only}
+		}
+	}
+	if alone := (Connection{URL: c.URL}); !reflect.DeepEqual(*c, alone) { // as what is merged in may have it
+		return &Mistake{Line: node.Line, Text: only}
+	}
+	if strings.Contains(c.URL, "@") {
+		return &Mistake{Line: lineOf(node, "url"), Key: "url", Text: "no user and password can stand in an address here"}
+	}
+	return nil
+}
+
+// lineOf is the line of the value under a key, 0 where there is none.
+func lineOf(node *yaml.Node, key string) int {
+	if node = value(node, key); node != nil {
+		return node.Line
+	}
+	return 0
 }
 
 // Names are the names of the profiles, in order.
@@ -122,7 +151,7 @@ func unknownProfile(name string, known []string) string {
 	if near := nearest(name, known); near != "" {
 		return fmt.Sprintf("there is no profile %q: do you mean %q?", name, near)
 	}
-	return fmt.Sprintf("there is no profile %q: there are %s", name, strings.Join(known, ", "))
+	return fmt.Sprintf("there is no profile %q: known are %s", name, strings.Join(known, ", "))
 }
 
 func (p *Profile) connections() map[string]*Connection {
@@ -170,129 +199,6 @@ func load(path string) (text []byte, mode fs.FileMode, err error) {
 		err = fmt.Errorf("%s is larger than a configuration can be", path)
 	}
 	return text, info.Mode(), err
-}
-
-// decode reads YAML strictly into a pointer.
-func decode(path string, text []byte, into any) error {
-	var document yaml.Node
-	decoder := yaml.NewDecoder(bytes.NewReader(text))
-	switch err := decoder.Decode(&document); {
-	case errors.Is(err, io.EOF):
-		return nil // empty, or nothing but comments
-	case err != nil:
-		// The library tells the line, and of the text no more than a key.
-		return &Mistake{File: path, Text: strings.TrimPrefix(err.Error(), "yaml: ")}
-	}
-	if err := decoder.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
-		return &Mistake{File: path, Text: "it holds more than one document"}
-	}
-	c := checker{file: path}
-	c.check(document.Content[0], reflect.TypeOf(into).Elem(), "")
-	if len(c.mistakes) > 0 {
-		return errors.Join(c.mistakes...)
-	}
-	if err := document.Decode(into); err != nil {
-		return &Mistake{File: path, Text: strings.TrimPrefix(err.Error(), "yaml: ")}
-	}
-	return nil
-}
-
-// checker compares a document with the types that it is for.
-type checker struct {
-	file     string
-	mistakes []error
-}
-
-func (c *checker) add(node *yaml.Node, key, format string, args ...any) {
-	c.mistakes = append(c.mistakes, &Mistake{File: c.file, Line: node.Line, Key: key, Text: fmt.Sprintf(format, args...)})
-}
-
-func (c *checker) check(node *yaml.Node, t reflect.Type, at string) {
-	if node.Kind == yaml.AliasNode {
-		node = node.Alias
-	}
-	if node.Tag == "!!null" {
-		return // a key without a value
-	}
-	want := shapeOf(t)
-	if !fits(node, want) {
-		c.add(node, at, "it is %s, and must be %s", shapeIn(node), want)
-		return
-	}
-	switch want {
-	case list:
-		for i, item := range node.Content {
-			c.check(item, bare(t.Elem()), fmt.Sprintf("%s[%d]", at, i))
-		}
-	case keys:
-		c.checkKeys(node, t, at)
-	}
-}
-
-func (c *checker) checkKeys(node *yaml.Node, t reflect.Type, at string) {
-	var known []field
-	if t.Kind() == reflect.Struct {
-		known = fields(t)
-	}
-	seen := map[string]int{}
-	for i := 0; i+1 < len(node.Content); i += 2 {
-		key, value := node.Content[i], node.Content[i+1]
-		below := strings.TrimPrefix(at+"."+key.Value, ".")
-		if line, twice := seen[key.Value]; twice {
-			c.add(key, below, "it stands in line %d too", line)
-			continue
-		}
-		seen[key.Value] = key.Line
-		index := slices.IndexFunc(known, func(f field) bool { return f.name == key.Value })
-		switch {
-		case key.Value == "<<": // what is merged in is checked where it stands
-		case index >= 0:
-			c.check(value, known[index].kind, below)
-		case free(t) != nil:
-			c.check(value, free(t), below)
-		default:
-			c.add(key, below, "%s", unknownKey(key.Value, known))
-		}
-	}
-}
-
-func unknownKey(key string, known []field) string {
-	names := make([]string, len(known))
-	for i, f := range known {
-		names[i] = f.name
-	}
-	if near := nearest(key, names); near != "" {
-		return fmt.Sprintf("unknown key %q, do you mean %q?", key, near)
-	}
-	return fmt.Sprintf("unknown key %q; there are %s", key, strings.Join(names, ", "))
-}
-
-func fits(node *yaml.Node, want shape) bool {
-	switch want {
-	case list:
-		return node.Kind == yaml.SequenceNode
-	case keys:
-		return node.Kind == yaml.MappingNode
-	case command:
-		return node.Kind == yaml.SequenceNode || node.Kind == yaml.ScalarNode
-	case yesNo:
-		return node.Kind == yaml.ScalarNode && node.Tag == "!!bool"
-	case whole:
-		return node.Kind == yaml.ScalarNode && node.Tag == "!!int"
-	case text:
-		return node.Kind == yaml.ScalarNode
-	}
-	return true
-}
-
-func shapeIn(node *yaml.Node) shape {
-	switch node.Kind {
-	case yaml.SequenceNode:
-		return list
-	case yaml.MappingNode:
-		return keys
-	}
-	return text
 }
 
 // UnmarshalYAML reads a list of arguments, or a line for sh.

@@ -14,6 +14,10 @@ import (
 	"github.com/zalando/go-keyring"
 )
 
+// maxSecret bounds what a command can print, in bytes: certificates with their chains are
+// a tenth of it.
+const maxSecret = 1 << 16
+
 // commandTime is how long a command may take that prints a secret: it may ask an agent or a
 // service, but nobody can answer it.
 const commandTime = 30 * time.Second
@@ -50,14 +54,18 @@ func reader(what string, inline config.Secret, file, env string, cmd Command, ke
 
 // Check tells where the password, or the token, is given twice.
 func (c *Connection) Check() error {
-	for what, given := range map[string]map[string]bool{
-		"password": {"": c.Password != "", "_file": c.PasswordFile != "", "_env": c.PasswordEnv != "", "_command": len(c.PasswordCommand) > 0, "_keyring": c.PasswordKeyring != ""},
-		"token":    {"": c.Token != "", "_file": c.TokenFile != "", "_env": c.TokenEnv != "", "_command": len(c.TokenCommand) > 0, "_keyring": c.TokenKeyring != ""},
+	suffixes := []string{"", "_file", "_env", "_command", "_keyring"}
+	for _, secret := range []struct {
+		name  string
+		given []bool
+	}{
+		{"password", []bool{c.Password != "", c.PasswordFile != "", c.PasswordEnv != "", len(c.PasswordCommand) > 0, c.PasswordKeyring != ""}},
+		{"token", []bool{c.Token != "", c.TokenFile != "", c.TokenEnv != "", len(c.TokenCommand) > 0, c.TokenKeyring != ""}},
 	} {
 		var names []string
-		for _, suffix := range []string{"", "_file", "_env", "_command", "_keyring"} {
-			if given[suffix] {
-				names = append(names, what+suffix)
+		for i, given := range secret.given {
+			if given {
+				names = append(names, secret.name+suffixes[i])
 			}
 		}
 		if len(names) > 1 {
@@ -120,15 +128,35 @@ func (c Command) output(ctx context.Context) (string, error) {
 	cmd := exec.CommandContext(ctx, c[0], c[1:]...) //nolint:gosec // which is the user's own
 	// Something that it started may hold its output open for longer than it lives itself.
 	cmd.WaitDelay = time.Second
-	var out bytes.Buffer
+	var out bounded
 	cmd.Stdout = &out
-	if err := cmd.Run(); err != nil {
+	err := cmd.Run()
+	if errors.Is(err, exec.ErrWaitDelay) {
+		err = nil // it succeeded, and left an agent behind
+	}
+	if err == nil && out.full {
+		err = fmt.Errorf("it printed more than %d bytes", maxSecret)
+	}
+	if err != nil {
 		if ctx.Err() != nil {
 			err = ctx.Err()
 		}
 		return "", fmt.Errorf("%q failed: %w", c[0], err)
 	}
-	return out.String(), nil
+	return out.buffer.String(), nil
+}
+
+// bounded keeps as much as a secret can have.
+type bounded struct {
+	buffer bytes.Buffer
+	full   bool
+}
+
+func (b *bounded) Write(p []byte) (int, error) {
+	if b.full = b.full || b.buffer.Len()+len(p) > maxSecret; !b.full {
+		b.buffer.Write(p)
+	}
+	return len(p), nil
 }
 
 func fromKeyring(key string) (string, error) {
