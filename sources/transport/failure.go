@@ -310,7 +310,7 @@ func (c *Client) judge(ctx context.Context, response *http.Response, body []byte
 	case errors.Is(failure.Kind, sources.ErrRefused) && c.options.Access.Tenant == "" && strings.Contains(string(body), noTenant):
 		failure.Hint = "it keeps tenants apart, and none was named: " + c.give().Tenant
 	case html && status/100 == 2:
-		failure.Hint = fmt.Sprintf("a page for people is there, as of a login or of another server: check %s and its path prefix, and where a login stands before %s, %s",
+		failure.Hint = fmt.Sprintf("check that %s is the address of %s's API, with its path prefix; where a login stands before it, %s",
 			c.origin(), c.options.Backend, c.give().Credentials)
 	}
 	if last := response.Request; last != nil && last.URL.Host != c.base.Host {
