@@ -77,6 +77,9 @@ func newConfigView(w world) *cobra.Command {
 			if err != nil {
 				return &exitError{code: exitFailed, err: err}
 			}
+			if text == "{}\n" { // nothing is there yet
+				text = ""
+			}
 			if _, err := fmt.Fprintf(w.out, "# %s\n%s%s", sources.Printable(path), printableLines(text), inUse(w)); err != nil {
 				return &exitError{code: exitFailed, err: err}
 			}

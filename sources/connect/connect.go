@@ -112,8 +112,9 @@ type Target struct {
 	Origin, Credentials string
 	Access              transport.Access
 
-	give transport.Give
-	rank rank
+	give    transport.Give
+	rank    rank
+	explore *explore // where its links go, if they go to a Grafana
 }
 
 // rank is how much it counts that somebody named an address there: the lower the more.
@@ -328,7 +329,7 @@ func (t *Target) describe(b sources.Backend) string {
 	if t.Access.Tenant != "" {
 		text += fmt.Sprintf(", tenant %q", t.Access.Tenant)
 	}
-	if t.Credentials != "" && t.Credentials != t.Origin {
+	if t.Credentials != "" && t.Credentials != t.Origin && t.Access.Authenticates() {
 		text += ", credentials from " + t.Credentials
 	}
 	return sources.Printable(text)
@@ -376,6 +377,9 @@ func (s *Settings) open(set *sources.Set, k kind, t Target) error {
 	}
 	set.OnClose = append(set.OnClose, client.Close)
 	k.open(set, client)
+	if t.explore != nil {
+		t.explore.wrap(set, k.backend)
+	}
 	if k.backend == sources.Loki {
 		set.LogsKey = keyOf(t.URL, t.Access.Tenant)
 	}

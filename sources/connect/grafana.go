@@ -153,6 +153,7 @@ func (s *Settings) findInGrafana(ctx context.Context) error {
 // through is the way to a data source by Grafana's proxy.
 func (g *GrafanaTarget) through(d DataSource) Target {
 	t := g.Target
+	t.explore = &explore{transport.Redact(g.URL), d.UID, d.Type}
 	t.URL = strings.TrimRight(g.URL, "/") + "/api/datasources/proxy/uid/" + d.UID
 	t.Origin = fmt.Sprintf("%s (data source %s)", g.Origin, d.Name)
 	return t

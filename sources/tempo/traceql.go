@@ -27,9 +27,9 @@ const (
 	keyStatus = "otel.status_code"
 )
 
-// traceQL is the query for traces with one span that fits q, but for its window, which is
+// TraceQL is the query for traces with one span that fits q, but for its window, which is
 // no part of the language. It fails for an attribute that TraceQL cannot name.
-func traceQL(q sources.TraceQuery) (string, error) {
+func TraceQL(q sources.TraceQuery) (string, error) {
 	conditions := []string{fieldService + " = " + sources.Quote(q.Service)}
 	if q.Operation != "" {
 		conditions = append(conditions, fieldName+" = "+sources.Quote(q.Operation))

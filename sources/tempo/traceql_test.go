@@ -39,13 +39,13 @@ func TestTraceQL(t *testing.T) {
 			`{ resource.service.name = "a" && (span.x = "1e9" || resource.x = "1e9") && (span.y = "-1.5" || resource.y = "-1.5" || span.y = -1.5 || resource.y = -1.5) }`,
 		},
 	} {
-		got, err := traceQL(test.q)
+		got, err := TraceQL(test.q)
 		if err != nil || got != test.want {
 			t.Errorf("%s:\n%s, %v\nwant\n%s", test.q, got, err, test.want)
 		}
 	}
 	for _, key := range []string{"", "a\nb", "a\x00"} {
-		if got, err := traceQL(with(sources.Attribute{Key: key, Value: "v"})); err == nil {
+		if got, err := TraceQL(with(sources.Attribute{Key: key, Value: "v"})); err == nil {
 			t.Errorf("an attribute %q is asked for by %s", key, got)
 		}
 	}
@@ -74,7 +74,7 @@ func TestTextsStayInQuotes(t *testing.T) {
 		text := rapid.OneOf(rapid.String(), rapid.StringMatching(`[a"\\ {}&|=\n\t\x00-\x1f]*`), rapid.Just(`" } || { status = error && name = "`))
 		q := sources.TraceQuery{Service: text.Draw(t, "service"), Operation: text.Draw(t, "operation")}
 		q.Attributes = sources.Attributes{{Key: "k", Value: "v" + text.Draw(t, "value")}}
-		query, err := traceQL(q)
+		query, err := TraceQL(q)
 		if err != nil {
 			t.Fatal(err)
 		}

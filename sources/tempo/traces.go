@@ -140,7 +140,7 @@ func limitOf(q sources.TraceQuery) int {
 }
 
 func searchQuestion(q sources.TraceQuery) (question, error) {
-	query, err := traceQL(q)
+	query, err := TraceQL(q)
 	if err != nil {
 		return question{}, err
 	}

@@ -65,6 +65,14 @@ func (a Access) WithTenant(tenant string) Access {
 	return a
 }
 
+// Authenticates tells that something is sent that says who asks, or that a client's
+// certificate is shown.
+func (a *Access) Authenticates() bool {
+	c := &a.HTTP
+	return a.Token != nil || a.Password != nil || a.SigV4 != nil || c.BasicAuth != nil || c.Authorization != nil || c.OAuth2 != nil ||
+		c.HTTPHeaders != nil || c.TLSConfig.CertFile != "" || c.TLSConfig.Cert != ""
+}
+
 // authorizer adds credentials to requests for the backend's own host, and to no
 // other: a redirect must not carry them away, nor out of an encrypted connection.
 type authorizer struct {
