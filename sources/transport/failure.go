@@ -259,6 +259,9 @@ const (
 // noTenant is how Loki, Tempo, Mimir and Cortex say that no tenant was named.
 const noTenant = "no org id"
 
+// severalTenants is how they say that one is all that they read at once, with status 500.
+const severalTenants = "multiple org IDs present"
+
 // plainToTLS is how servers answer an http request on their https port: Go's own,
 // nginx, Apache.
 var plainToTLS = []string{
@@ -309,6 +312,9 @@ func (c *Client) judge(ctx context.Context, response *http.Response, body []byte
 		failure.Hint = proxyLogin
 	case errors.Is(failure.Kind, sources.ErrRefused) && c.options.Access.Tenant == "" && strings.Contains(string(body), noTenant):
 		failure.Hint = "it keeps tenants apart, and none was named: " + c.give().Tenant
+	case strings.Contains(string(body), severalTenants):
+		failure.Kind = sources.ErrBadQuery
+		failure.Hint = fmt.Sprintf("it reads one tenant at a time: name one (%s), or let it read several: multi_tenant_queries_enabled of Loki, tenant_federation of Mimir and Cortex", c.give().Tenant)
 	case html && status/100 == 2:
 		failure.Hint = fmt.Sprintf("check that %s is the address of %s's API, with its path prefix; where a login stands before it, %s",
 			c.origin(), c.options.Backend, c.give().Credentials)
