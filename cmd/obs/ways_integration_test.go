@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -230,8 +229,7 @@ func TestVariablesOfLogcliLeadIn(t *testing.T) {
 			t.Error("the token stands in Authorization as well")
 		}
 		r.Header.Set("Authorization", r.Header.Get("X-Gateway-Auth"))
-		r.URL.Path = "/logs" + r.URL.Path
-		forwardTo(t, bearerURL(), w, r)
+		passOn(t, bearerURL()+"/logs"+r.URL.EscapedPath(), w, r)
 	}))
 	t.Cleanup(gateway.Close)
 	for name, env := range map[string]map[string]string{
@@ -259,28 +257,6 @@ func TestVariablesOfLogcliLeadIn(t *testing.T) {
 }
 
 func bearerURL() string { return address("GUARD_BEARER_URL") }
-
-// forwardTo asks another server the same, and hands its answer on.
-func forwardTo(t *testing.T, base string, w http.ResponseWriter, r *http.Request) {
-	t.Helper()
-	on, err := http.NewRequestWithContext(r.Context(), r.Method, base+r.URL.EscapedPath()+"?"+r.URL.RawQuery, r.Body)
-	if err != nil {
-		t.Error(err)
-		return
-	}
-	on.Header = r.Header.Clone()
-	got, err := plain.Do(on)
-	if err != nil {
-		if !errors.Is(err, context.Canceled) {
-			w.WriteHeader(http.StatusBadGateway)
-		}
-		return
-	}
-	defer got.Body.Close()
-	w.Header().Set("Content-Type", got.Header.Get("Content-Type"))
-	w.WriteHeader(got.StatusCode)
-	_, _ = io.Copy(w, got.Body)
-}
 
 // arrived is a writer that tells when a text has been written.
 type arrived struct {

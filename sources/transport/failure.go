@@ -313,7 +313,6 @@ func (c *Client) judge(ctx context.Context, response *http.Response, body []byte
 	case errors.Is(failure.Kind, sources.ErrRefused) && c.options.Access.Tenant == "" && strings.Contains(string(body), noTenant):
 		failure.Hint = "it keeps tenants apart, and none was named: " + c.give().Tenant
 	case strings.Contains(string(body), severalTenants):
-		failure.Kind = sources.ErrBadQuery
 		failure.Hint = fmt.Sprintf("it reads one tenant at a time: name one (%s), or let it read several: multi_tenant_queries_enabled of Loki, tenant_federation of Mimir and Cortex", c.give().Tenant)
 	case html && status/100 == 2:
 		failure.Hint = fmt.Sprintf("check that %s is the address of %s's API, with its path prefix; where a login stands before it, %s",
