@@ -281,7 +281,10 @@ func runImport(ctx context.Context, o *importOptions, args []string, w world) er
 		if d.Has(name) && !o.replace {
 			return usage(fmt.Errorf("there is a profile %q already", name), "give --replace, or another --name")
 		}
-		return d.Put(name, &i.Profile)
+		if err := d.Put(name, &i.Profile); err != nil {
+			return usage(err, "name it with --name")
+		}
+		return nil
 	})
 	if err != nil {
 		return err
@@ -330,12 +333,10 @@ func importFailure(err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case !errors.As(err, &failure):
-		return usage(err, "")
-	case errors.Is(err, sources.ErrRefused):
-		return &exitError{code: exitRefused, err: err, hint: failure.Hint}
+	case errors.As(err, &failure):
+		return connectionExit(err, failure)
 	}
-	return &exitError{code: exitFailed, err: err, hint: failure.Hint}
+	return usage(err, "")
 }
 
 func newConfigEdit(w world) *cobra.Command {

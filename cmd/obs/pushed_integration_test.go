@@ -125,7 +125,7 @@ func TestRequestIDs(t *testing.T) {
 			// Both halves must have arrived, each in its own time.
 			err := eventually(func() (bool, error) {
 				c, status := obsCase(t, "trace", trace)
-				return c.Trace != nil && len(joined(c.Records)) == test.records, fmt.Errorf("status %d, %d records", status, len(joined(c.Records)))
+				return c.Trace != nil && len(byAnID(c.Records)) == test.records, fmt.Errorf("status %d, %d records", status, len(byAnID(c.Records)))
 			})
 			if err != nil {
 				t.Fatal(err)
@@ -137,16 +137,16 @@ func TestRequestIDs(t *testing.T) {
 			if c.Trace == nil || string(c.Trace.ID) != trace || c.Trace.SpanCount != 1 {
 				t.Errorf("trace %+v, want %s", c.Trace, trace)
 			}
-			if got := joined(c.Records); len(got) != test.records {
+			if got := byAnID(c.Records); len(got) != test.records {
 				t.Errorf("%d records, want %d: %+v", len(got), test.records, got)
 			}
 		})
 	}
 }
 
-// joined are the records that an ID joins. Where there are none, what the service logged
+// byAnID are the records that an ID joins. Where there are none, what the service logged
 // meanwhile is shown, and that may be another test's line.
-func joined(records []correlate.Record) []correlate.Record {
+func byAnID(records []correlate.Record) []correlate.Record {
 	return slices.DeleteFunc(slices.Clone(records), func(r correlate.Record) bool { return r.Join == correlate.ByServiceTime })
 }
 

@@ -329,19 +329,26 @@ func (c *common) open(ctx context.Context, w world) (sources.Set, error) {
 	var failure *sources.Error
 	var nothing connect.NotConfiguredError
 	switch {
-	case errors.As(err, &failure) && failure.Status != 0, errors.Is(err, sources.ErrUnreachable), errors.Is(err, sources.ErrTimeout):
-		// It was asked already, as Grafana is.
-		code := exitFailed
-		if errors.Is(err, sources.ErrRefused) {
-			code = exitRefused
-		}
-		return set, &exitError{code: code, err: err, hint: failure.Hint}
 	case errors.As(err, &failure):
-		return set, usage(err, failure.Hint)
+		return set, connectionExit(err, failure)
 	case errors.As(err, &nothing):
 		return set, usage(err, nothing.Hint())
 	case err != nil:
 		return set, usage(err, "")
 	}
 	return set, nil
+}
+
+// connectionExit is the exit of a run that did not come to its first question: a Grafana was
+// asked in vain, a file with a certificate cannot be read, or an address is none.
+func connectionExit(err error, failure *sources.Error) error {
+	switch {
+	case errors.Is(err, sources.ErrRefused):
+		return &exitError{code: exitRefused, err: err, hint: failure.Hint}
+	case errors.Is(err, sources.ErrTimeout):
+		return &exitError{code: exitTimeout, err: err, hint: failure.Hint}
+	case failure.Status == 0 && errors.Is(err, sources.ErrNotThisAPI):
+		return usage(err, failure.Hint) // nothing was asked
+	}
+	return &exitError{code: exitFailed, err: err, hint: failure.Hint}
 }

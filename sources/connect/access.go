@@ -87,6 +87,11 @@ func (o *Options) address(k kind) (address, origin string) {
 	if address := k.given(o); address != "" {
 		return address, k.flag
 	}
+	return o.variable(k)
+}
+
+// variable is the address in the environment, with the name of its variable.
+func (o *Options) variable(k kind) (address, name string) {
 	for _, name := range k.address {
 		if value := o.Getenv(name); value != "" {
 			return value, name
@@ -143,3 +148,47 @@ func (o *Options) environment(k kind) (a transport.Access, origin string, err er
 	}
 	return a, origin, nil
 }
+
+// byVariables says how the environment gives what a backend wants to see.
+func byVariables(prefix string) transport.Give {
+	return transport.Give{
+		Credentials: fmt.Sprintf("set %s_BEARER_TOKEN_FILE, or %s_USERNAME and %s_PASSWORD_FILE", prefix, prefix, prefix),
+		Tenant:      fmt.Sprintf("set %s_ORG_ID", prefix),
+		Authority:   fmt.Sprintf("set %s_CA_CERT_PATH", prefix),
+		Certificate: fmt.Sprintf("set %s_CLIENT_CERT_PATH and %s_CLIENT_KEY_PATH", prefix, prefix),
+	}
+}
+
+// byKeys says how a profile does.
+func byKeys(b sources.Backend, name string) transport.Give {
+	set := fmt.Sprintf("obs config set --profile %s %s.", quoted(name), b)
+	return transport.Give{
+		Credentials: fmt.Sprintf("%stoken_file FILE, or username NAME and password_file FILE", set),
+		Tenant:      set + "tenant NAME",
+		Authority:   set + "http_config.tls_config.ca_file FILE",
+		Certificate: set + "http_config.tls_config.cert_file FILE, and key_file",
+	}
+}
+
+// besides says where that stands for an address of a working directory's file, which gets
+// nobody's credentials.
+func besides(b sources.Backend) transport.Give {
+	const into = "write the address into a profile, and beside it "
+	set := fmt.Sprintf("(obs config set %s.url ADDRESS)", b)
+	return transport.Give{
+		Credentials: into + "token_file, or username and password_file " + set,
+		Tenant:      into + "tenant " + set,
+		Authority:   into + "http_config.tls_config.ca_file " + set,
+		Certificate: into + "http_config.tls_config.cert_file and key_file " + set,
+	}
+}
+
+// quoted is a word as a shell reads it.
+func quoted(word string) string {
+	if word != "" && !strings.ContainsFunc(word, func(r rune) bool { return !strings.ContainsRune(plainInShell, r) }) {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}
+
+const plainInShell = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/"

@@ -112,6 +112,7 @@ type Target struct {
 	Origin, Credentials string
 	Access              transport.Access
 
+	give    transport.Give
 	rank    rank
 	explore *explore // where its links go, if they go to a Grafana
 }
@@ -283,7 +284,8 @@ func (s *Settings) add(p *profile.Profile) {
 }
 
 // target is where a backend is. An address and its credentials come from the same place,
-// but that the environment's credentials also serve an address from a flag.
+// but that the environment's credentials also serve an address from a flag, unless the
+// environment has an address of another server beside them.
 func (s *Settings) target(k kind, used, local *profile.Profile) (target Target, found bool, err error) {
 	o := &s.options
 	own := *k.own(used)
@@ -292,7 +294,11 @@ func (s *Settings) target(k kind, used, local *profile.Profile) (target Target, 
 		if err != nil {
 			return Target{}, false, err
 		}
-		target = Target{URL: address, Origin: origin, Credentials: credentials, Access: access, rank: byEnvironment}
+		if beside, name := o.variable(k); credentials != "" && beside != "" && !sameServer(address, beside) {
+			s.Warnings = append(s.Warnings, fmt.Sprintf("%s and its like are for the server of %s, and are not sent to that of %s", credentials, name, origin))
+			access, credentials = transport.Access{}, ""
+		}
+		target = Target{URL: address, Origin: origin, Credentials: credentials, Access: access, give: byVariables(k.prefix), rank: byEnvironment}
 		if origin == k.flag {
 			target.rank = byFlag
 		}
@@ -301,7 +307,7 @@ func (s *Settings) target(k kind, used, local *profile.Profile) (target Target, 
 			if target.Access, err = s.access(own, k.backend); err != nil {
 				return Target{}, false, err
 			}
-			target.Credentials = s.key(k.backend)
+			target.Credentials, target.give = s.key(k.backend), byKeys(k.backend, s.Profile)
 		}
 		return target, true, nil
 	}
@@ -310,10 +316,10 @@ func (s *Settings) target(k kind, used, local *profile.Profile) (target Target, 
 		if err != nil {
 			return Target{}, false, err
 		}
-		return Target{URL: own.URL, Origin: s.key(k.backend + ".url"), Credentials: s.key(k.backend), Access: access, rank: byProfile}, true, nil
+		return Target{URL: own.URL, Origin: s.key(k.backend + ".url"), Credentials: s.key(k.backend), Access: access, give: byKeys(k.backend, s.Profile), rank: byProfile}, true, nil
 	}
 	if c := *k.own(local); c != nil && c.URL != "" {
-		return Target{URL: c.URL, Origin: profile.LocalName, rank: byLocalFile}, true, nil
+		return Target{URL: c.URL, Origin: profile.LocalName, give: besides(k.backend), rank: byLocalFile}, true, nil
 	}
 	return Target{}, false, nil
 }
@@ -327,6 +333,13 @@ func sameHost(a, b string) bool {
 	one, err := url.Parse(a)
 	two, err2 := url.Parse(b)
 	return err == nil && err2 == nil && one.Scheme == two.Scheme && one.Host == two.Host && one.Path == two.Path
+}
+
+// sameServer is sameHost for servers below any path.
+func sameServer(a, b string) bool {
+	one, err := url.Parse(strings.TrimSpace(a))
+	two, err2 := url.Parse(strings.TrimSpace(b))
+	return err == nil && err2 == nil && one.Scheme == two.Scheme && one.Host == two.Host
 }
 
 // Describe has a line for each backend that has an address: what is asked where, and who
@@ -393,7 +406,7 @@ func (s *Settings) Open(ctx context.Context) (sources.Set, error) {
 
 func (s *Settings) open(set *sources.Set, k kind, t Target) error {
 	client, err := transport.New(transport.Options{
-		Backend: k.backend, URL: t.URL, Origin: t.Origin, Credentials: t.Credentials, Access: t.Access, Timeout: s.options.Timeout,
+		Backend: k.backend, URL: t.URL, Origin: t.Origin, Credentials: t.Credentials, Give: t.give, Access: t.Access, Timeout: s.options.Timeout,
 		Explain: k.explain, Final: k.final,
 	})
 	if err != nil {

@@ -58,6 +58,17 @@ type Linked struct {
 	} `json:"derivedFields" yaml:"derivedFields"`
 }
 
+// UnmarshalJSON takes over what is understood: other plugins keep other things there, of any
+// shape.
+func (l *Linked) UnmarshalJSON(text []byte) error {
+	type plain Linked
+	var p plain
+	if json.Unmarshal(text, &p) == nil {
+		*l = Linked(p)
+	}
+	return nil
+}
+
 // dataSourceTypes are the types of data sources that obs can read, as Grafana names their
 // plugins.
 var dataSourceTypes = map[string]sources.Backend{
@@ -87,7 +98,7 @@ func (s *Settings) grafana(used *profile.Profile) (*GrafanaTarget, error) {
 			access = access.WithHeader("X-Grafana-Org-Id", strconv.FormatInt(g.OrganizationID, 10))
 		}
 		at := "grafana in profile " + s.Profile
-		return &GrafanaTarget{Target{URL: g.URL, Origin: "grafana.url in profile " + s.Profile, Credentials: at, Access: access}, g.Datasources}, nil
+		return &GrafanaTarget{Target{URL: g.URL, Origin: "grafana.url in profile " + s.Profile, Credentials: at, Access: access, give: byKeys(grafanaBackend, s.Profile)}, g.Datasources}, nil
 	}
 	if len(s.Targets) > 0 {
 		return nil, nil
@@ -104,7 +115,7 @@ func (s *Settings) grafana(used *profile.Profile) (*GrafanaTarget, error) {
 	if address == "" {
 		return nil, nil
 	}
-	t := Target{URL: address, Origin: origin}
+	t := Target{URL: address, Origin: origin, give: transport.Give{Credentials: "set GRAFANA_TOKEN to the token of a service account with the role Viewer"}}
 	if token, name := first("GRAFANA_TOKEN", "GRAFANA_SERVICE_ACCOUNT_TOKEN", "GRAFANA_API_KEY"); token != "" {
 		t.Access, t.Credentials = transport.Bearer(token), name
 	}
@@ -151,7 +162,7 @@ func (g *GrafanaTarget) through(d DataSource) Target {
 // ListDataSources asks a Grafana for its data sources. Who may not list them, as viewers
 // may not, is told the ones that a browser is told of.
 func ListDataSources(ctx context.Context, t Target) ([]DataSource, error) {
-	client, err := transport.New(transport.Options{Backend: grafanaBackend, URL: t.URL, Origin: t.Origin, Credentials: t.Credentials, Access: t.Access})
+	client, err := transport.New(transport.Options{Backend: grafanaBackend, URL: t.URL, Origin: t.Origin, Credentials: t.Credentials, Give: t.give, Access: t.Access, Explain: explainGrafana})
 	if err != nil {
 		return nil, err
 	}
@@ -168,7 +179,7 @@ func ListDataSources(ctx context.Context, t Target) ([]DataSource, error) {
 			Datasources map[string]DataSource `json:"datasources"`
 		}
 		if err := json.Unmarshal(body, &settings); err != nil {
-			return nil, client.Failure(ctx, sources.ErrNotThisAPI, err)
+			return nil, notGrafana(ctx, client, err)
 		}
 		for _, d := range settings.Datasources {
 			all = append(all, d)
@@ -178,17 +189,36 @@ func ListDataSources(ctx context.Context, t Target) ([]DataSource, error) {
 			return nil, err
 		}
 		if err := json.Unmarshal(body, &all); err != nil {
-			return nil, client.Failure(ctx, sources.ErrNotThisAPI, err)
+			return nil, notGrafana(ctx, client, err)
 		}
 	}
 	slices.SortFunc(all, func(a, b DataSource) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.UID, b.UID)) })
 	all = slices.DeleteFunc(all, func(d DataSource) bool { _, readable := dataSourceTypes[d.Type]; return !readable || !plainUID(d.UID) })
 	if len(all) == 0 {
-		failure := client.Failure(ctx, sources.ErrNotFound, errors.New("it has no data source that obs can read, or shows none to this token"))
-		failure.Hint = "give the token's account the role Viewer, and leave to query the data sources"
+		failure := client.Failure(ctx, sources.ErrNotFound, nil)
+		failure.Status = http.StatusOK
+		failure.Detail = "it has no data source of Prometheus, Loki, Jaeger or Tempo, or shows none to who asks"
+		failure.Hint = "give the token's account the role Viewer and leave to query the data sources, or name another organization's token"
 		return nil, failure
 	}
 	return all, nil
+}
+
+// notGrafana is the failure of an answer that is not one of Grafana's.
+func notGrafana(ctx context.Context, client *transport.Client, err error) error {
+	failure := client.Failure(ctx, sources.ErrNotThisAPI, err)
+	failure.Status = http.StatusOK
+	return failure
+}
+
+// explainGrafana takes the message out of a refusal:
+// https://grafana.com/docs/grafana/latest/developers/http_api/data_source/
+func explainGrafana(_ int, body []byte) string {
+	var refusal struct {
+		Message string `json:"message"`
+	}
+	_ = json.Unmarshal(body, &refusal) // the body itself is shown then
+	return refusal.Message
 }
 
 // plainUID tells that a UID is one, and nothing that leads elsewhere in an address.
@@ -289,7 +319,7 @@ func (l *Linked) traceIDFields() []string {
 }
 
 // named finds the name before a value, as in "tid":"(\w+)" or tid=(\w+).
-var named = regexp.MustCompile(`([A-Za-z_][A-Za-z0-9_.-]*)["'\\?]*(?:\\s[*+?]?|\s)*[:=]`)
+var named = regexp.MustCompile(`([A-Za-z_][A-Za-z0-9_.-]*)["'\\?)]*(?:\\s[*+?]?|\s)*[:=]`)
 
 // fieldIn is the name of the field whose value the expression captures, empty where it
 // names none.

@@ -13,6 +13,7 @@ import (
 
 	"obs/sources"
 	"obs/sources/connect/profile"
+	"obs/sources/transport"
 )
 
 // Imported is a profile that was made of what is there already.
@@ -35,7 +36,10 @@ func ImportGrafana(ctx context.Context, address string, by profile.Connection, g
 	if err != nil {
 		return i, err
 	}
-	all, err := ListDataSources(ctx, Target{URL: address, Origin: "the address of Grafana", Credentials: "the token", Access: access})
+	all, err := ListDataSources(ctx, Target{
+		URL: address, Origin: "the address of Grafana", Credentials: "the token", Access: access,
+		give: transport.Give{Credentials: "set GRAFANA_TOKEN, or give --token-file"},
+	})
 	if err != nil {
 		return i, err
 	}

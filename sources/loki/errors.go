@@ -31,7 +31,6 @@ func Explain(_ int, body []byte) string {
 
 // advice is what to do about refusals that say these words.
 var advice = []struct{ words, hint string }{
-	{"no org id", "this Loki has several tenants: name one with LOKI_ORG_ID, which is sent as X-Scope-OrgID"},
 	{"query time range exceeds the limit", "ask for a shorter window: the server's max_query_length bounds it"},
 	{"max_query_lookback", "ask for a later window: the server's max_query_lookback bounds it"},
 	{"too many outstanding requests", "the server's queue for this tenant is full: try again in a while, or with a shorter window"},

@@ -20,7 +20,7 @@ func TestRefusals(t *testing.T) {
 	}{
 		{name: "syntax", file: "error_parse.txt", status: 400, kind: sources.ErrBadQuery, detail: "parse error at line 1, col 16: syntax error: unexpected $end"},
 		{name: "matchers", file: "error_matchers.txt", status: 400, kind: sources.ErrBadQuery, detail: "at least one regexp or equality matcher", hint: "service_name"},
-		{name: "no tenant", file: "error_tenant.txt", status: 401, kind: sources.ErrRefused, detail: "no org id", hint: "LOKI_ORG_ID"},
+		{name: "no tenant", file: "error_tenant.txt", status: 401, kind: sources.ErrRefused, detail: "no org id", hint: "it keeps tenants apart, and none was named"},
 		{name: "too long", file: "error_length.txt", status: 400, kind: sources.ErrBadQuery, detail: "limit: 1d", hint: "shorter window"},
 		{name: "too fine", file: "error_resolution.txt", status: 400, kind: sources.ErrBadQuery, detail: "11,000 points", hint: "longer step"},
 		{name: "too many", file: "error_busy.txt", status: 429, kind: sources.ErrBusy, detail: "too many outstanding requests", hint: "queue"},

@@ -463,7 +463,7 @@ func TestFollowRefused(t *testing.T) {
 		hint       string
 	}{
 		{"syntax", "error_parse.txt", 400, sources.ErrBadQuery, "unexpected $end", ""},
-		{"no tenant", "error_tenant.txt", 401, sources.ErrRefused, "no org id", "LOKI_ORG_ID"},
+		{"no tenant", "error_tenant.txt", 401, sources.ErrRefused, "no org id", "it keeps tenants apart, and none was named"},
 		{"another server", "error_path.txt", 404, sources.ErrNotThisAPI, "404 page not found", "is the address of loki's API"},
 		{"too many", "error_busy.txt", 429, sources.ErrBusy, "too many outstanding requests", "queue"},
 	} {

@@ -85,7 +85,8 @@ func (c *Client) failure(ctx context.Context, q question, err error) error {
 	failure := (*sources.Error)(nil)
 	undecoded := (*v1.Error)(nil)
 	switch {
-	case errors.As(err, &failure) && failure.Status == http.StatusNotFound:
+	// A page that was not found is none of this API's answers, and says nothing of the server.
+	case errors.As(err, &failure) && failure.Status == http.StatusNotFound && !errors.Is(failure.Kind, sources.ErrNotThisAPI):
 		if q.missing == "" {
 			// Every server of this API has the endpoint, so this is none, or it lives
 			// below another path.

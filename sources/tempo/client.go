@@ -185,7 +185,6 @@ func Explain(_ int, body []byte) string {
 
 // advice is what to do about refusals that say these words.
 var advice = []struct{ words, hint string }{
-	{"no org id", "this Tempo has several tenants: name one with TEMPO_ORG_ID, which is sent as X-Scope-OrgID"},
 	{"range specified by start and end exceeds", "ask for a shorter window: the server's query_frontend.search.max_duration bounds it"},
 	{"exceeds max", "the trace is larger than the server gives: its max_bytes_per_trace and the size of its messages bound it"},
 	{"larger than max", "the trace is larger than the server gives: its max_bytes_per_trace and the size of its messages bound it"},

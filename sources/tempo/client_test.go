@@ -231,7 +231,7 @@ func TestRefusals(t *testing.T) {
 			"bad query", answer{http.StatusBadRequest, "invalid TraceQL query: parse error at line 1, col 24: syntax error: unexpected IDENTIFIER"},
 			sources.ErrBadQuery, "invalid TraceQL query: parse error at line 1, col 24: syntax error: unexpected IDENTIFIER", "",
 		},
-		{"no tenant", answer{http.StatusUnauthorized, "no org id\n"}, sources.ErrRefused, "no org id", "TEMPO_ORG_ID"},
+		{"no tenant", answer{http.StatusUnauthorized, "no org id\n"}, sources.ErrRefused, "no org id", "it keeps tenants apart, and none was named"},
 		{
 			"window", answer{http.StatusBadRequest, "range specified by start and end exceeds 168h0m0s. received start=1 end=2"},
 			sources.ErrBadQuery, "range specified by start and end exceeds 168h0m0s. received start=1 end=2", "shorter window",

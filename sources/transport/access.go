@@ -173,7 +173,7 @@ func (o *Options) network(secure *tls.Config, socket string) *http.Transport {
 func (a *Access) chain(next http.RoundTripper, known *secrets) http.RoundTripper {
 	c := &a.HTTP
 	var rt http.RoundTripper = &witness{next: next, known: known, headers: c.HTTPHeaders, authorization: a.Header}
-	reader := func(own config.SecretReader, text config.Secret, file string) config.SecretReader {
+	reader := func(own config.SecretReader, text config.Secret, file string) *learning {
 		switch {
 		case own != nil:
 		case file != "":
@@ -181,7 +181,7 @@ func (a *Access) chain(next http.RoundTripper, known *secrets) http.RoundTripper
 		default:
 			own = config.NewInlineSecret(string(text))
 		}
-		return &learning{own, known}
+		return &learning{SecretReader: own, known: known}
 	}
 	if a.SigV4 != nil {
 		rt = &signer{config: a.SigV4, next: rt}
@@ -202,6 +202,7 @@ func (a *Access) chain(next http.RoundTripper, known *secrets) http.RoundTripper
 		if c.OAuth2.ClientCertificateKey != "" || c.OAuth2.ClientCertificateKeyFile != "" {
 			secret = reader(nil, c.OAuth2.ClientCertificateKey, c.OAuth2.ClientCertificateKeyFile)
 		}
+		secret.client = c.OAuth2.ClientID
 		rt = config.NewOAuth2RoundTripper(secret, c.OAuth2, rt)
 	}
 	if c.HTTPHeaders != nil {

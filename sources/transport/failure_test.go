@@ -131,7 +131,7 @@ func TestErrorsReadWell(t *testing.T) {
 		"http answered by an alert": {alert, "prometheus at ADDRESS cannot be reached: net/http: HTTP/1.x transport connection broken: malformed HTTP response",
 			"it speaks HTTPS there: write https:// in PROMETHEUS_URL"},
 		"unknown authority": {secure.URL, "prometheus at ADDRESS cannot be reached: tls: failed to verify certificate: x509: certificate signed by unknown authority; asked: a question",
-			"this machine does not know who signed the server's certificate: name a file with that authority's own certificate as tls_config.ca_file in the profile, or in SSL_CERT_FILE"},
+			"this machine does not know who signed the server's certificate: name a file with that authority's own certificate: give http_config.tls_config.ca_file in the profile, or SSL_CERT_FILE"},
 		"asked to wait": {busy, "prometheus at ADDRESS is too busy (HTTP 503); asked: a question",
 			"it asks to be left alone for 2m0s: try again after that"},
 	} {
@@ -155,18 +155,23 @@ func TestErrorsReadWell(t *testing.T) {
 }
 
 func TestNoSuchHost(t *testing.T) {
-	client := newClient(t, "http://nowhere:9090", func(o *transport.Options) {
-		o.Base = roundTripper(func(*http.Request) (*http.Response, error) {
-			return nil, &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: "nowhere"}}
+	for hint, cause := range map[string]*net.DNSError{
+		"the name does not resolve: check PROMETHEUS_URL, and that this machine is in the network or VPN that knows it": {Err: "no such host", Name: "nowhere", IsNotFound: true},
+		"the name server did not answer: check this machine's network, or give an IP address in PROMETHEUS_URL":         {Err: "server misbehaving", Name: "nowhere", IsTemporary: true},
+	} {
+		client := newClient(t, "http://nowhere:9090", func(o *transport.Options) {
+			o.Base = roundTripper(func(*http.Request) (*http.Response, error) {
+				return nil, &net.OpError{Op: "dial", Net: "tcp", Err: cause}
+			})
 		})
-	})
-	_, _, err := ask(t.Context(), client)
-	failure := failureOf(t, err)
-	if want := "dial tcp: lookup nowhere: no such host"; !errors.Is(err, sources.ErrUnreachable) || failure.Detail != want {
-		t.Errorf("got %v, want %s", err, want)
-	}
-	if want := "the name does not resolve: check PROMETHEUS_URL"; failure.Hint != want {
-		t.Errorf("hint %q, want %q", failure.Hint, want)
+		_, _, err := ask(t.Context(), client)
+		failure := failureOf(t, err)
+		if want := "dial tcp: lookup nowhere: " + cause.Err; !errors.Is(err, sources.ErrUnreachable) || failure.Detail != want {
+			t.Errorf("got %v, want %s", err, want)
+		}
+		if failure.Hint != hint {
+			t.Errorf("hint %q, want %q", failure.Hint, hint)
+		}
 	}
 }
 

@@ -50,7 +50,9 @@ func (s *secrets) learnAll(c *config.HTTPClientConfig) {
 		s.learn(string(c.Authorization.Credentials))
 	}
 	if c.OAuth2 != nil {
-		s.learn(string(c.OAuth2.ClientSecret), string(c.OAuth2.ClientCertificateKey))
+		s.learn(string(c.OAuth2.ClientCertificateKey))
+		s.learnClient(c.OAuth2.ClientID, string(c.OAuth2.ClientSecret))
+		s.learnProxy(c.OAuth2.ProxyURL.URL)
 	}
 	if c.HTTPHeaders != nil {
 		for _, header := range c.HTTPHeaders.Headers {
@@ -64,11 +66,23 @@ func (s *secrets) learnAll(c *config.HTTPClientConfig) {
 			s.learn(string(value))
 		}
 	}
-	if proxy := c.ProxyURL.URL; proxy != nil && proxy.User != nil {
-		if password, given := proxy.User.Password(); given {
-			s.learnBasic(proxy.User.Username(), password)
-		}
+	s.learnProxy(c.ProxyURL.URL)
+}
+
+func (s *secrets) learnProxy(proxy *url.URL) {
+	if proxy == nil || proxy.User == nil {
+		return
 	}
+	if password, given := proxy.User.Password(); given {
+		s.learnBasic(proxy.User.Username(), password)
+	}
+}
+
+// learnClient notes a secret of OAuth 2, which goes out as a form's field or as a password,
+// and there escaped like a field (RFC 6749, section 2.3.1).
+func (s *secrets) learnClient(id, secret string) {
+	s.learn(secret)
+	s.learnBasic(url.QueryEscape(id), url.QueryEscape(secret))
 }
 
 func (s *secrets) learnBasic(username, password string) {
@@ -138,7 +152,8 @@ func (w *witness) CloseIdleConnections() { closeIdle(w.next) }
 // learning is a secret that is noted as it is fetched.
 type learning struct {
 	config.SecretReader
-	known *secrets
+	known  *secrets
+	client string // whose secret it is, where it is one of OAuth 2
 }
 
 func (l *learning) Fetch(ctx context.Context) (string, error) {
@@ -147,6 +162,9 @@ func (l *learning) Fetch(ctx context.Context) (string, error) {
 		return "", &credentialError{err}
 	}
 	l.known.learn(secret)
+	if l.client != "" {
+		l.known.learnClient(l.client, secret)
+	}
 	return secret, nil
 }
 

@@ -45,9 +45,11 @@ type Options struct {
 	Origin string
 	// Credentials tells where they come from, likewise; empty where there are none.
 	Credentials string
-	Access      Access
-	Timeout     time.Duration
-	MaxBytes    int64
+	// Give says how what is missing is given, for hints.
+	Give     Give
+	Access   Access
+	Timeout  time.Duration
+	MaxBytes int64
 	// Retries after the first attempt; negative for none.
 	Retries     int
 	Concurrency int

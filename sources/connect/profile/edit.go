@@ -10,6 +10,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"unicode"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -65,6 +66,9 @@ func (d *Document) Use(name string) error {
 // Set sets a key of a profile, such as loki.url, to a value in YAML. The first profile of a
 // file becomes the current one.
 func (d *Document) Set(profile, key, value string) error {
+	if err := CheckName(profile); err != nil {
+		return err
+	}
 	path := splitKey(key)
 	if slices.Contains(path, "") {
 		return fmt.Errorf("%q is not a key: give it as in loki.url", key)
@@ -87,8 +91,26 @@ func (d *Document) Set(profile, key, value string) error {
 	return d.firstIsCurrent(profile)
 }
 
+// maxName bounds the name of a profile, in characters: it stands in messages and on screens.
+const maxName = 64
+
+// CheckName tells what is wrong with the name of a new profile. It is to be written in a
+// shell and in a variable as it stands.
+func CheckName(name string) error {
+	wrong := func(r rune) bool {
+		return r > unicode.MaxASCII || !(r == '-' || r == '_' || r == '.' || r == '/' || unicode.IsLetter(r) || unicode.IsDigit(r))
+	}
+	if name == "" || len(name) > maxName || name[0] == '-' || strings.ContainsFunc(name, wrong) {
+		return fmt.Errorf("%q is no name of a profile: give up to %d letters, digits, dots, dashes, underscores and slashes", name, maxName)
+	}
+	return nil
+}
+
 // Put writes a whole profile, in place of one of the same name.
 func (d *Document) Put(name string, p *Profile) error {
+	if err := CheckName(name); err != nil {
+		return err
+	}
 	node := &yaml.Node{}
 	if err := node.Encode(p); err != nil {
 		return err

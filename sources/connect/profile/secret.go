@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os/exec"
 	"strings"
 	"sync"
@@ -19,8 +20,14 @@ import (
 const maxSecret = 1 << 16
 
 // commandTime is how long a command may take that prints a secret: it may ask an agent or a
-// service, but nobody can answer it.
-const commandTime = 30 * time.Second
+// service, but nobody can answer it. It is less than an attempt's time, so that the command
+// is blamed and not the server.
+const commandTime = 20 * time.Second
+
+// failureKept is how long a secret that could not be had is not asked for again: all requests
+// of a run that begins then fail at once, and each of them would start a command that hangs,
+// or ask somebody for a touch. A screen that stays open asks again.
+const failureKept = 30 * time.Second
 
 // ErrEmpty tells that where a secret should be there is nothing. Asking a server without
 // one would look as if it had refused.
@@ -45,7 +52,7 @@ func reader(what string, inline config.Secret, file, env string, cmd Command, ke
 	case len(cmd) > 0:
 		return &once{name: what + "_command", fetch: cmd.output}
 	case key != "":
-		return &once{name: what + "_keyring " + key, fetch: func(context.Context) (string, error) { return fromKeyring(key) }}
+		return &once{name: what + "_keyring " + key, fetch: func(ctx context.Context) (string, error) { return fromKeyring(ctx, key) }}
 	case inline != "":
 		return config.NewInlineSecret(string(inline))
 	}
@@ -80,8 +87,10 @@ type once struct {
 	name  string
 	fetch func(context.Context) (string, error)
 
-	mu     sync.Mutex
-	secret string
+	mu       sync.Mutex
+	secret   string
+	failed   error
+	failedAt time.Time
 }
 
 func (o *once) Fetch(ctx context.Context) (string, error) {
@@ -90,14 +99,22 @@ func (o *once) Fetch(ctx context.Context) (string, error) {
 	if o.secret != "" {
 		return o.secret, nil
 	}
+	if o.failed != nil && time.Since(o.failedAt) < failureKept {
+		return "", o.failed
+	}
 	secret, err := o.fetch(ctx)
+	if secret = strings.TrimSpace(secret); err == nil && secret == "" {
+		err = ErrEmpty
+	}
 	if err != nil {
-		return "", fmt.Errorf("%s: %w", o.name, err)
+		err = fmt.Errorf("%s: %w", o.name, err)
+		if !errors.Is(ctx.Err(), context.Canceled) {
+			o.failed, o.failedAt = err, time.Now()
+		}
+		return "", err
 	}
-	if o.secret = strings.TrimSpace(secret); o.secret == "" {
-		return "", fmt.Errorf("%s: %w", o.name, ErrEmpty)
-	}
-	return o.secret, nil
+	o.secret = secret
+	return secret, nil
 }
 
 func (o *once) Description() string { return o.name }
@@ -114,11 +131,19 @@ func (f *full) Fetch(ctx context.Context) (string, error) {
 	if err == nil && secret == "" {
 		err = ErrEmpty
 	}
+	// The path is in the name already.
+	if file := (*fs.PathError)(nil); errors.As(err, &file) {
+		err = file.Err
+	}
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", f.name, err)
 	}
 	return secret, nil
 }
+
+// errNoAnswer tells of a command that waits for something. It is no context's error: the
+// command's time ended and not that of the one who asked.
+var errNoAnswer = errors.New("did not end in time: run it by hand, it may ask for something")
 
 // output runs the command without input. What it says on standard error is not repeated: it
 // may hold the secret.
@@ -134,14 +159,17 @@ func (c Command) output(ctx context.Context) (string, error) {
 	if errors.Is(err, exec.ErrWaitDelay) {
 		err = nil // it succeeded, and left an agent behind
 	}
-	if err == nil && out.full {
-		err = fmt.Errorf("it printed more than %d bytes", maxSecret)
-	}
-	if err != nil {
-		if ctx.Err() != nil {
-			err = ctx.Err()
-		}
-		return "", fmt.Errorf("%q failed: %w", c[0], err)
+	switch {
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return "", fmt.Errorf("%q %w", c[0], errNoAnswer)
+	case ctx.Err() != nil:
+		return "", ctx.Err()
+	case err != nil:
+		return "", fmt.Errorf("%q failed: %w: run it by hand, it has to print the secret", c[0], err)
+	case out.full:
+		return "", fmt.Errorf("%q printed more than %d bytes", c[0], maxSecret)
+	case strings.TrimSpace(out.buffer.String()) == "":
+		return "", fmt.Errorf("%q printed nothing: %w", c[0], ErrEmpty)
 	}
 	return out.buffer.String(), nil
 }
@@ -159,12 +187,31 @@ func (b *bounded) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func fromKeyring(key string) (string, error) {
+func fromKeyring(ctx context.Context, key string) (string, error) {
 	service, user, found := strings.Cut(key, "/")
 	if !found {
 		return "", errors.New("give it as service/user")
 	}
-	secret, err := keyring.Get(service, user)
+	// A keyring that is locked may ask somebody to unlock it, and nothing ends that.
+	type answer struct {
+		secret string
+		err    error
+	}
+	got := make(chan answer, 1)
+	go func() {
+		secret, err := keyring.Get(service, user)
+		got <- answer{secret, err}
+	}()
+	ctx, cancel := context.WithTimeout(ctx, commandTime)
+	defer cancel()
+	var secret string
+	var err error
+	select {
+	case a := <-got:
+		secret, err = a.secret, a.err
+	case <-ctx.Done():
+		return "", errors.New("the keyring did not answer in time: unlock it")
+	}
 	if errors.Is(err, keyring.ErrNotFound) {
 		return "", fmt.Errorf("the keyring has no secret of service %q and user %q", service, user)
 	}
