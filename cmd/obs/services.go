@@ -73,6 +73,7 @@ func runServices(ctx context.Context, o *servicesOptions, w world) error {
 	defer set.Close()
 	ctx, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
+	question.Names = o.names
 	explorer := correlate.NewExplorer(set, question)
 	found := explorer.Services(ctx, correlate.Grouping(o.by))
 	if err := writeServices(w.out, found, o.output); err != nil {

@@ -53,10 +53,12 @@ func runTriage(ctx context.Context, o *triageOptions, w world) error {
 		return err
 	}
 	defer set.Close()
+	question.Names = o.names
 	found, err := o.present(ctx, w, task{
 		name: "triage", open: opened(correlate.NewExplorer(set, question)), work: triage,
 		renew: func(words string) (*correlate.Explorer, error) {
 			question, err := o.windowFlags.in(words).question(quiet(w), o.services)
+			question.Names = o.names
 			return correlate.NewExplorer(set, question), err
 		},
 	})

@@ -69,7 +69,7 @@ const (
 	idChecks = 2
 	// Most is how many questions an examination asks at most, where no exemplar leads to a
 	// trace and no service has a trace in common with another: Prometheus 16, Loki 25 and
-	// Jaeger 115. It is half of that, and less, where the walk can be walked.
+	// the traces' backend 115. It is half of that, and less, where the walk can be walked.
 	Most = 156
 )
 
@@ -165,6 +165,7 @@ type exam struct {
 	set     sources.Set
 	options Options
 	signals correlate.Signals
+	tracer  sources.Backend // whose traces they are
 	report  *Report
 
 	mu      sync.Mutex // guards the report's Missing and servers while questions are under way
@@ -208,7 +209,7 @@ type checks struct{ asked, stored int }
 // stands in Missing, and a context that ends leaves what was found until then.
 func Examine(ctx context.Context, set sources.Set, o Options) *Report {
 	e := &exam{
-		set: set, options: o, signals: correlate.NewSignals(o.Names), servers: map[sources.Backend]*Server{},
+		set: set, options: o, signals: correlate.NewSignals(o.Names), tracer: set.TraceBackend(), servers: map[sources.Backend]*Server{},
 		metric: map[string]*signals{}, sampled: map[sources.TraceID]*sources.Trace{}, stored: map[sources.TraceID]bool{},
 		report: &Report{
 			Schema: Schema, Time: o.Now.UTC(), Window: o.Window,

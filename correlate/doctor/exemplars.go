@@ -23,7 +23,7 @@ const (
 // checkIDs looks up exemplars of each service, the trace IDs of its records, and what its
 // records carry under unknown names. A trace that a search has brought is known to be there.
 func (e *exam) checkIDs(ctx context.Context) {
-	if !e.answers(sources.Jaeger) {
+	if !e.answers(e.tracer) {
 		return
 	}
 	var parts []func()
@@ -122,7 +122,7 @@ func (e *exam) settledIDs(ids []sources.TraceID) []sources.TraceID {
 	return append(known, others...)
 }
 
-// isStored asks whether Jaeger has a trace.
+// isStored asks whether a trace is stored.
 func (e *exam) isStored(ctx context.Context, id sources.TraceID, around sources.Window) (stored, answered bool) {
 	e.mu.Lock()
 	known, asked := e.stored[id]
@@ -135,7 +135,7 @@ func (e *exam) isStored(ctx context.Context, id sources.TraceID, around sources.
 	}
 	_, err := e.set.Traces.Trace(ctx, id, around)
 	if err != nil && !errors.Is(err, sources.ErrNotFound) {
-		e.failed(sources.Jaeger, "whether traces are stored was not looked at", err)
+		e.failed(e.tracer, "whether traces are stored was not looked at", err)
 		return false, false
 	}
 	e.mu.Lock()
@@ -153,17 +153,19 @@ func (e *exam) judgeExemplars(r *row) {
 	}
 	switch {
 	case !e.answers(sources.Prometheus):
-		r.Hops.MetricToTrace = Hop{Unknown, "Prometheus did not answer"}
-	case !e.answers(sources.Jaeger):
-		r.Hops.MetricToTrace = Hop{Unknown, "Jaeger did not answer"}
+		r.Hops.MetricToTrace = Hop{Unknown, e.silent(sources.Prometheus)}
+	case !e.answers(e.tracer):
+		r.Hops.MetricToTrace = Hop{Unknown, e.silent(e.tracer)}
 	case r.checked.asked > 0 && !r.checked.lost(e.allChecks(exemplarsOf)):
 		r.Hops.MetricToTrace = Hop{OK, fmt.Sprintf("%s; %d of %d looked up stored", counted(len(r.exemplars), "exemplar"), r.checked.stored, r.checked.asked)}
 	case len(r.exemplars) > 0 && r.checked.asked == 0:
 		r.Hops.MetricToTrace = Hop{Unknown, counted(len(r.exemplars), "exemplar") + ", not checked"}
 	case !traced && len(r.names.Traces) > 0:
-		r.Hops.MetricToTrace = Hop{Broken, "no exemplar, and another name in Jaeger"}
+		r.Hops.MetricToTrace = Hop{Broken, "no exemplar, and another name in " + e.tracer.Name()}
+	case !traced && r.quiet():
+		r.Hops.MetricToTrace = Hop{Unknown, "no request came that could be traced"}
 	case !traced:
-		r.Hops.MetricToTrace = Hop{Broken, "Jaeger does not know it"}
+		r.Hops.MetricToTrace = Hop{Broken, e.tracer.Name() + " does not know it"}
 	case len(r.exemplars) > 0:
 		r.Hops.MetricToTrace = Hop{Weak, searched + "exemplars name no stored trace"}
 	default:
@@ -201,16 +203,16 @@ func (e *exam) findExemplars() {
 		})
 		return
 	}
-	e.findOver(KindSomeExemplars, Weak, func(r *row) bool { return metered(r) && !with(r) }, func(services []string) Finding {
+	e.findOver(KindSomeExemplars, Weak, func(r *row) bool { return metered(r) && !r.quiet() && !with(r) }, func(services []string) Finding {
 		return Finding{
 			Statement: fmt.Sprintf("%s: no exemplar, while other services have some: its client library or the way of its metrics loses them", list(services)),
-			Evidence:  evidence, Mends: mendExemplars(e.servers[sources.Prometheus].Product),
+			Evidence:  evidence, Mends: []Mend{mendPassedExemplars, mendOwnExemplars},
 		}
 	})
 	e.findOver(KindLostExemplars, Weak, func(r *row) bool { return r.checked.lost(e.allChecks(exemplarsOf)) }, func(services []string) Finding {
 		all := e.allChecks(exemplarsOf)
 		return Finding{
-			Statement: fmt.Sprintf("%s: exemplars name traces that Jaeger does not have; of %d looked up over all services, %d are stored", list(services), all.asked, all.stored),
+			Statement: fmt.Sprintf("%s: exemplars name traces that %s does not have; of %d looked up over all services, %d are stored", list(services), e.tracer.Name(), all.asked, all.stored),
 			Evidence:  evidence, Mends: []Mend{mendSampling},
 		}
 	})

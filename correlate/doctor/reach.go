@@ -38,9 +38,9 @@ func (e *exam) reachBack(ctx context.Context) {
 		func() {
 			q := e.anyTrace()
 			if q.Service == "" {
-				return // Jaeger knows of none
+				return // none is known
 			}
-			e.reach(sources.Jaeger, func(w sources.Window) (bool, error) {
+			e.reach(e.tracer, func(w sources.Window) (bool, error) {
 				q := q
 				q.Window = w
 				answer, err := e.set.Traces.Search(ctx, q)
@@ -102,7 +102,7 @@ func (e *exam) judgeReach() {
 	shortest, longest := -1.0, 0.0
 	var said, short []string
 	var evidence []correlate.Evidence
-	for _, backend := range backends {
+	for _, backend := range e.backends() {
 		s := e.servers[backend]
 		if s.State != Answers {
 			continue
@@ -111,7 +111,7 @@ func (e *exam) judgeReach() {
 			shortest = s.ReachSeconds
 		}
 		longest = max(longest, s.ReachSeconds)
-		said = append(said, fmt.Sprintf("%s %s", backend, Reach(s)))
+		said = append(said, fmt.Sprintf("%s %s", backend.Name(), Reach(s)))
 		evidence = append(evidence, correlate.Evidence{Backend: backend, Query: e.probeQuery(backend), Values: []correlate.Value{{Name: "reach", Value: s.ReachSeconds, Unit: "seconds"}}})
 	}
 	e.report.OverlapSeconds = max(0, shortest)
@@ -120,9 +120,9 @@ func (e *exam) judgeReach() {
 		return
 	}
 	var mends []Mend
-	for _, backend := range backends {
+	for _, backend := range e.backends() {
 		if s := e.servers[backend]; s.State == Answers && s.ReachSeconds < day.Seconds() {
-			short = append(short, string(backend))
+			short = append(short, backend.Name())
 			mends = append(mends, mendRetention[backend])
 		}
 	}
