@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"time"
 
@@ -36,7 +35,7 @@ func (e *exam) checkIDs(ctx context.Context) {
 					break
 				}
 			}
-			for _, id := range e.settledIDs(r.records.ids) {
+			for _, id := range settledIDs(r.records.ids) {
 				if r.recordIDs.asked == idChecks || r.recordIDs.stored > 0 {
 					break
 				}
@@ -55,14 +54,18 @@ func (e *exam) checkIDs(ctx context.Context) {
 // others of the same system are: the usual one in twenty.
 const luck = 0.05
 
-// lost reports whether the IDs lead to no stored trace, which is more than chance has it where
-// some traces of the whole system are kept and others not.
+// lost reports whether a service's IDs lead to no stored trace, which is more than chance has it
+// where some traces of the whole system are kept and others not: Fisher's exact test of the
+// service against all, as often as services were looked at.
 func (c checks) lost(all checks) bool {
 	if c.asked == 0 || c.stored > 0 {
 		return false
 	}
-	kept := float64(all.stored) / float64(all.asked)
-	return math.Pow(1-kept, float64(c.asked)) < luck || all.tooFew()
+	chance := 1.0 // that all of them fall on those that are not stored
+	for i := range c.asked {
+		chance *= float64(all.asked-all.stored-i) / float64(all.asked-i)
+	}
+	return chance < luck/float64(all.services) || all.tooFew()
 }
 
 // tooFew reports whether fewer than one in as many is stored as the walk tries.
@@ -73,6 +76,9 @@ func (e *exam) allChecks(of func(*row) checks) (all checks) {
 	for _, r := range e.rows {
 		c := of(r)
 		all.asked, all.stored = all.asked+c.asked, all.stored+c.stored
+		if c.asked > 0 {
+			all.services++
+		}
 	}
 	return all
 }
@@ -106,20 +112,13 @@ func (e *exam) slowExemplars(all []found) []found {
 	return kept[:min(len(kept), exemplarChecks)]
 }
 
-// settledIDs are the IDs in the order in which to look them up, those of the sampled traces
-// first, then from the oldest on: the newest may still be on their way.
-func (e *exam) settledIDs(ids []sources.TraceID) []sources.TraceID {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	var known, others []sources.TraceID
-	for _, id := range slices.Backward(ids) {
-		if e.sampled[id] != nil {
-			known = append(known, id)
-		} else {
-			others = append(others, id)
-		}
-	}
-	return append(known, others...)
+// settledIDs are the IDs from the oldest on: the newest may still be on their way. That a
+// sampled trace has one of them does not put it first, as none of the others would then tell
+// how many are stored.
+func settledIDs(ids []sources.TraceID) []sources.TraceID {
+	ids = slices.Clone(ids)
+	slices.Reverse(ids)
+	return ids
 }
 
 // isStored asks whether a trace is stored.

@@ -98,6 +98,7 @@ func (e *exam) reaches(backend sources.Backend, ago time.Duration) {
 }
 
 // judgeReach compares how far back the backends reach. That all of them are young is no gap.
+// Where some services alone are looked at, theirs may be younger than what is kept.
 func (e *exam) judgeReach() {
 	shortest, longest := -1.0, 0.0
 	var said, short []string
@@ -116,7 +117,7 @@ func (e *exam) judgeReach() {
 	}
 	e.report.OverlapSeconds = max(0, shortest)
 	const day = 24 * time.Hour
-	if len(said) < 2 || shortest >= day.Seconds() || longest < day.Seconds() {
+	if len(said) < 2 || len(e.options.Services) > 0 || shortest >= day.Seconds() || longest < day.Seconds() {
 		return
 	}
 	var mends []Mend
