@@ -28,11 +28,23 @@ func (s Signals) Configured(service, name string) bool {
 // BareService is a service's name without its namespace, as the walk compares names.
 func BareService(name string) string { return bareService(name) }
 
-// LogService is the service that a stream's labels name to the walk, and the label that does;
-// both are empty where none does.
+// Canonical is the name under which the walk shows a service that some signal calls so.
+func (s Signals) Canonical(name string) string { return s.names.of(name) }
+
+// LogService is what a stream's labels call its service, and the label that does; both are
+// empty where none does.
 func (s Signals) LogService(stream sources.Labels) (service, label string) {
-	return s.names.service(stream)
+	return stream.First(logServiceLabels...)
 }
+
+// TraceLabels are the labels and metadata that hold trace IDs to the walk.
+func (s Signals) TraceLabels() []string { return s.names.searchedTrace() }
+
+// RequestFields are the fields, labels and metadata of records that hold request IDs to it.
+func (s Signals) RequestFields() []string { return s.names.requestFields() }
+
+// RequestAttributes are the attributes of spans that do.
+func (s Signals) RequestAttributes() []string { return s.names.requestAttributes() }
 
 // LogServiceLabels are the stream labels that may name a service, the surest first.
 func LogServiceLabels() []string { return append([]string(nil), logServiceLabels...) }
@@ -45,7 +57,7 @@ func (s Signals) TraceOf(r sources.Record) (id sources.TraceID, place Place, ok 
 			return "", Place{}, false
 		}
 	}
-	service, _ := s.LogService(r.Stream)
+	service, _ := s.names.service(r.Stream)
 	kind, field := carriedIn(r, s.names.traceSearch(id))
 	return id, Place{Service: service, Kind: kind, Field: field, Records: 1}, true
 }

@@ -41,7 +41,7 @@ func runAlerts(ctx context.Context, o *alertsOptions, w world) error {
 	ctx, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
 	now := w.now().UTC()
-	explorer := correlate.NewExplorer(set, correlate.Question{Window: sources.Window{From: now, To: now}})
+	explorer := correlate.NewExplorer(set, correlate.Question{Window: sources.Window{From: now, To: now}, Names: o.names})
 	found := explorer.Alerts(ctx)
 	if err := writeAlerts(w.out, found, o.output); err != nil {
 		return &exitError{code: exitFailed, err: fmt.Errorf("writing the alerts: %w", err)}

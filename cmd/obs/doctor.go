@@ -32,7 +32,9 @@ number of questions.
 
 A hop is ● where an ID leads over it, ▲ where it rests on service and time or succeeds for a
 part only, and ✖ where nothing leads over it. A service is as good as its worst hop, and the
-whole as its worst service or finding. With --check the exit status is 20 where anything is ✖.`,
+whole as its worst service or finding. With --check the exit status is 20 where anything is ✖.
+A backend that was never given an address is ▲: it is said each time, and what rests on it is
+not judged, but whoever does without it is not told of a failure every night.`,
 		Example: `  obs doctor
   obs doctor --service checkout
   obs doctor --check -o json > doctor.json`,
@@ -67,7 +69,7 @@ func runDoctor(ctx context.Context, o *doctorOptions, w world) error {
 	defer set.Close()
 	ctx, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
-	found := doctor.Examine(ctx, set, doctor.Options{Now: now, Window: window, Services: o.services})
+	found := doctor.Examine(ctx, set, doctor.Options{Now: now, Window: window, Services: o.services, Names: o.names})
 	if err := writeDoctor(w.out, found, o.output); err != nil {
 		return &exitError{code: exitFailed, err: fmt.Errorf("writing the report: %w", err)}
 	}

@@ -15,7 +15,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"obs/correlate"
-	"obs/correlate/ident"
 	"obs/correlate/report"
 	"obs/sources"
 )
@@ -107,14 +106,14 @@ A trace that is stored tells its own time. Otherwise the last 30 minutes are sea
 
 func runLogs(ctx context.Context, o *logsOptions, query string, w world) error {
 	o.before, o.after = cmp.Or(o.before, o.both), cmp.Or(o.after, o.both)
+	if err := o.settle(w, &o.windowFlags); err != nil {
+		return err
+	}
 	question, err := o.question(query)
 	if err != nil {
 		return err
 	}
 	if err := o.checkLogs(w, query != ""); err != nil {
-		return err
-	}
-	if err := o.settle(w, &o.windowFlags); err != nil {
 		return err
 	}
 	explored, err := o.windowFlags.question(quiet(w), nil)
@@ -137,6 +136,7 @@ func runLogs(ctx context.Context, o *logsOptions, query string, w world) error {
 	if set.Logs == nil {
 		return usage(errors.New("loki is not configured, and it alone has log records"), "set LOKI_URL, or give --loki-url")
 	}
+	explored.Names = o.names
 	explorer := correlate.NewExplorer(set, explored)
 	if o.follow {
 		return o.followLogs(ctx, explorer, question, w)
@@ -174,7 +174,7 @@ func (o *logsOptions) question(query string) (correlate.LogQuestion, error) {
 		return q, usage(fmt.Errorf("%d of a query, --trace, --request and --service are given", named), "give exactly one of them, as in obs logs --service checkout")
 	}
 	if o.trace != "" {
-		id, err := ident.Read(o.trace)
+		id, err := o.names.Read(o.trace)
 		if err == nil && id.Trace == "" {
 			err = fmt.Errorf("no trace ID, but %s", id.Reading)
 		}
@@ -184,7 +184,7 @@ func (o *logsOptions) question(query string) (correlate.LogQuestion, error) {
 		q.Trace = id.Trace
 	}
 	if o.request != "" {
-		id, err := ident.Read(o.request)
+		id, err := o.names.Read(o.request)
 		if err == nil && id.Request == "" {
 			err = fmt.Errorf("no request ID, but %s", id.Reading)
 		}

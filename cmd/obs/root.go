@@ -16,6 +16,7 @@ import (
 	"github.com/charmbracelet/x/term"
 	"github.com/spf13/cobra"
 
+	"obs/correlate"
 	"obs/sources"
 	"obs/sources/connect"
 	"obs/sources/connect/profile"
@@ -190,6 +191,7 @@ func versionText(info *debug.BuildInfo, ok bool) string {
 type common struct {
 	connection connect.Options
 	settings   *connect.Settings // nil before load
+	names      correlate.Names   // the team's own, of the settings
 	timeout    time.Duration
 	output     string
 	save       string
@@ -289,7 +291,8 @@ func (c *common) load(w world) error {
 		return usage(err, "obs config view shows what is configured, and obs config edit mends it")
 	}
 	c.settings = settings
-	return nil
+	c.names, err = namesOf(settings.Names)
+	return err
 }
 
 // located is options with the places of this world.
@@ -335,6 +338,10 @@ func (c *common) open(ctx context.Context, w world) (sources.Set, error) {
 		return set, usage(err, nothing.Hint())
 	case err != nil:
 		return set, usage(err, "")
+	}
+	if c.names, err = namesOf(c.settings.Names); err != nil { // Grafana may have told some
+		set.Close()
+		return sources.Set{}, err
 	}
 	return set, nil
 }

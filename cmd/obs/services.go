@@ -78,6 +78,7 @@ func runServices(ctx context.Context, o *servicesOptions, w world) error {
 	defer set.Close()
 	ctx, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
+	question.Names = o.names
 	explorer := correlate.NewExplorer(set, question)
 	found := explorer.Services(ctx, correlate.Grouping(o.by))
 	o.remember(w, func(s *seen, now time.Time) {

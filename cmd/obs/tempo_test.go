@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"obs/correlate"
+	"obs/correlate/doctor"
 	"obs/sources"
 	"obs/sources/sandbox"
 	"obs/sources/sandbox/shop"
@@ -184,5 +185,28 @@ func TestJaegerOrTempo(t *testing.T) {
 		world{out: &out, err: &progress, getenv: both, now: time.Now})
 	if status != exitUsage || !strings.Contains(progress.String(), "give one of them") {
 		t.Errorf("both flags: status %d: %s", status, progress.String())
+	}
+}
+
+// The doctor examines Tempo as it does Jaeger, and speaks of Tempo alone.
+func TestDoctorThroughTempo(t *testing.T) {
+	s := shopWithTempo(t, "healthy")
+	for _, address := range []string{s.tempo, refusing(t)} {
+		var out, progress bytes.Buffer
+		args := []string{"doctor", "-o", "json", "--prometheus-url", s.PrometheusURL, "--loki-url", s.LokiURL, "--tempo-url", address}
+		run(args, world{out: &out, err: &progress, getenv: func(string) string { return "" }, now: func() time.Time { return theNoon }})
+		if strings.Contains(strings.ToLower(out.String()), "jaeger") {
+			t.Errorf("it speaks of Jaeger: %s", out.String())
+		}
+		r := read[doctor.Report](t, out.String())
+		server := r.Server(sources.Tempo)
+		switch {
+		case server == nil || len(r.Services) == 0:
+			t.Fatalf("servers %+v, %d services: %s", r.Servers, len(r.Services), progress.String())
+		case address == s.tempo && (server.State != doctor.Answers || r.Grade != doctor.OK):
+			t.Errorf("%s, server %+v, found %+v", r.Grade, server, r.Findings)
+		case address != s.tempo && (server.State != doctor.Unreachable || !r.Broken() || !strings.Contains(r.Findings[0].Statement, "Tempo cannot be reached")):
+			t.Errorf("away: %s, server %+v, found %+v", r.Grade, server, r.Findings)
+		}
 	}
 }

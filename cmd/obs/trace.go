@@ -68,12 +68,12 @@ func runTrace(ctx context.Context, o *traceOptions, args []string, w world) erro
 	if err != nil {
 		return err
 	}
-	id, err := ident.Read(text)
-	if err != nil {
-		return usage(err, ident.Accepted)
-	}
 	if err := o.settle(w, &o.windowFlags); err != nil {
 		return err
+	}
+	id, err := o.names.Read(text)
+	if err != nil {
+		return usage(err, ident.Accepted)
 	}
 	window, err := o.window(w.now())
 	if err != nil {
@@ -92,7 +92,7 @@ func runTrace(ctx context.Context, o *traceOptions, args []string, w world) erro
 		ID: id, Text: id.Text, Window: window, Fixed: o.given(), Compare: o.compare, With: with, Now: w.now(),
 		Habits: memory.habits,
 	}
-	question := correlate.Question{Window: window, Baseline: sources.Window{From: window.From.Add(-window.Duration()), To: window.From}}
+	question := correlate.Question{Window: window, Baseline: sources.Window{From: window.From.Add(-window.Duration()), To: window.From}, Names: o.names}
 	found, err := o.present(ctx, w, task{
 		name: "trace", trace: true, open: opened(correlate.NewExplorer(set, question)),
 		work: func(ctx context.Context, x *correlate.Explorer, observe correlate.Observer) *correlate.Case {

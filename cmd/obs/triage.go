@@ -54,11 +54,13 @@ func runTriage(ctx context.Context, o *triageOptions, w world) error {
 		return err
 	}
 	defer set.Close()
+	question.Names = o.names
 	explorer := correlate.NewExplorer(set, question)
 	found, err := o.present(ctx, w, task{
 		name: "triage", open: opened(explorer), work: triage,
 		renew: func(words string) (*correlate.Explorer, error) {
 			question, err := o.windowFlags.in(words).question(quiet(w), o.services)
+			question.Names = o.names
 			return correlate.NewExplorer(set, question), err
 		},
 	})

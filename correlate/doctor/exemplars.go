@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"time"
 
@@ -23,7 +22,7 @@ const (
 // checkIDs looks up exemplars of each service, the trace IDs of its records, and what its
 // records carry under unknown names. A trace that a search has brought is known to be there.
 func (e *exam) checkIDs(ctx context.Context) {
-	if !e.answers(sources.Jaeger) {
+	if !e.answers(e.tracer) {
 		return
 	}
 	var parts []func()
@@ -36,7 +35,7 @@ func (e *exam) checkIDs(ctx context.Context) {
 					break
 				}
 			}
-			for _, id := range e.settledIDs(r.records.ids) {
+			for _, id := range settledIDs(r.records.ids) {
 				if r.recordIDs.asked == idChecks || r.recordIDs.stored > 0 {
 					break
 				}
@@ -55,14 +54,18 @@ func (e *exam) checkIDs(ctx context.Context) {
 // others of the same system are: the usual one in twenty.
 const luck = 0.05
 
-// lost reports whether the IDs lead to no stored trace, which is more than chance has it where
-// some traces of the whole system are kept and others not.
+// lost reports whether a service's IDs lead to no stored trace, which is more than chance has it
+// where some traces of the whole system are kept and others not: Fisher's exact test of the
+// service against all, as often as services were looked at.
 func (c checks) lost(all checks) bool {
 	if c.asked == 0 || c.stored > 0 {
 		return false
 	}
-	kept := float64(all.stored) / float64(all.asked)
-	return math.Pow(1-kept, float64(c.asked)) < luck || all.tooFew()
+	chance := 1.0 // that all of them fall on those that are not stored
+	for i := range c.asked {
+		chance *= float64(all.asked-all.stored-i) / float64(all.asked-i)
+	}
+	return chance < luck/float64(all.services) || all.tooFew()
 }
 
 // tooFew reports whether fewer than one in as many is stored as the walk tries.
@@ -73,6 +76,9 @@ func (e *exam) allChecks(of func(*row) checks) (all checks) {
 	for _, r := range e.rows {
 		c := of(r)
 		all.asked, all.stored = all.asked+c.asked, all.stored+c.stored
+		if c.asked > 0 {
+			all.services++
+		}
 	}
 	return all
 }
@@ -106,23 +112,16 @@ func (e *exam) slowExemplars(all []found) []found {
 	return kept[:min(len(kept), exemplarChecks)]
 }
 
-// settledIDs are the IDs in the order in which to look them up, those of the sampled traces
-// first, then from the oldest on: the newest may still be on their way.
-func (e *exam) settledIDs(ids []sources.TraceID) []sources.TraceID {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	var known, others []sources.TraceID
-	for _, id := range slices.Backward(ids) {
-		if e.sampled[id] != nil {
-			known = append(known, id)
-		} else {
-			others = append(others, id)
-		}
-	}
-	return append(known, others...)
+// settledIDs are the IDs from the oldest on: the newest may still be on their way. That a
+// sampled trace has one of them does not put it first, as none of the others would then tell
+// how many are stored.
+func settledIDs(ids []sources.TraceID) []sources.TraceID {
+	ids = slices.Clone(ids)
+	slices.Reverse(ids)
+	return ids
 }
 
-// isStored asks whether Jaeger has a trace.
+// isStored asks whether a trace is stored.
 func (e *exam) isStored(ctx context.Context, id sources.TraceID, around sources.Window) (stored, answered bool) {
 	e.mu.Lock()
 	known, asked := e.stored[id]
@@ -135,7 +134,7 @@ func (e *exam) isStored(ctx context.Context, id sources.TraceID, around sources.
 	}
 	_, err := e.set.Traces.Trace(ctx, id, around)
 	if err != nil && !errors.Is(err, sources.ErrNotFound) {
-		e.failed(sources.Jaeger, "whether traces are stored was not looked at", err)
+		e.failed(e.tracer, "whether traces are stored was not looked at", err)
 		return false, false
 	}
 	e.mu.Lock()
@@ -153,17 +152,19 @@ func (e *exam) judgeExemplars(r *row) {
 	}
 	switch {
 	case !e.answers(sources.Prometheus):
-		r.Hops.MetricToTrace = Hop{Unknown, "Prometheus did not answer"}
-	case !e.answers(sources.Jaeger):
-		r.Hops.MetricToTrace = Hop{Unknown, "Jaeger did not answer"}
+		r.Hops.MetricToTrace = Hop{Unknown, e.silent(sources.Prometheus)}
+	case !e.answers(e.tracer):
+		r.Hops.MetricToTrace = Hop{Unknown, e.silent(e.tracer)}
 	case r.checked.asked > 0 && !r.checked.lost(e.allChecks(exemplarsOf)):
 		r.Hops.MetricToTrace = Hop{OK, fmt.Sprintf("%s; %d of %d looked up stored", counted(len(r.exemplars), "exemplar"), r.checked.stored, r.checked.asked)}
 	case len(r.exemplars) > 0 && r.checked.asked == 0:
 		r.Hops.MetricToTrace = Hop{Unknown, counted(len(r.exemplars), "exemplar") + ", not checked"}
 	case !traced && len(r.names.Traces) > 0:
-		r.Hops.MetricToTrace = Hop{Broken, "no exemplar, and another name in Jaeger"}
+		r.Hops.MetricToTrace = Hop{Broken, "no exemplar, and another name in " + e.tracer.Name()}
+	case !traced && r.quiet():
+		r.Hops.MetricToTrace = Hop{Unknown, "no request came that could be traced"}
 	case !traced:
-		r.Hops.MetricToTrace = Hop{Broken, "Jaeger does not know it"}
+		r.Hops.MetricToTrace = Hop{Broken, e.tracer.Name() + " does not know it"}
 	case len(r.exemplars) > 0:
 		r.Hops.MetricToTrace = Hop{Weak, searched + "exemplars name no stored trace"}
 	default:
@@ -201,16 +202,16 @@ func (e *exam) findExemplars() {
 		})
 		return
 	}
-	e.findOver(KindSomeExemplars, Weak, func(r *row) bool { return metered(r) && !with(r) }, func(services []string) Finding {
+	e.findOver(KindSomeExemplars, Weak, func(r *row) bool { return metered(r) && !r.quiet() && !with(r) }, func(services []string) Finding {
 		return Finding{
 			Statement: fmt.Sprintf("%s: no exemplar, while other services have some: its client library or the way of its metrics loses them", list(services)),
-			Evidence:  evidence, Mends: mendExemplars(e.servers[sources.Prometheus].Product),
+			Evidence:  evidence, Mends: []Mend{mendPassedExemplars, mendOwnExemplars},
 		}
 	})
 	e.findOver(KindLostExemplars, Weak, func(r *row) bool { return r.checked.lost(e.allChecks(exemplarsOf)) }, func(services []string) Finding {
 		all := e.allChecks(exemplarsOf)
 		return Finding{
-			Statement: fmt.Sprintf("%s: exemplars name traces that Jaeger does not have; of %d looked up over all services, %d are stored", list(services), all.asked, all.stored),
+			Statement: fmt.Sprintf("%s: exemplars name traces that %s does not have; of %d looked up over all services, %d are stored", list(services), e.tracer.Name(), all.asked, all.stored),
 			Evidence:  evidence, Mends: []Mend{mendSampling},
 		}
 	})

@@ -47,7 +47,7 @@ func (e *exam) judge() {
 		report.Services = append(report.Services, r.Service)
 		report.Grade = worse(report.Grade, r.Grade)
 	}
-	for _, backend := range backends {
+	for _, backend := range e.backends() {
 		report.Servers = append(report.Servers, *e.servers[backend])
 	}
 }

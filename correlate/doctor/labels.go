@@ -64,7 +64,7 @@ func (e *exam) readStreams(ctx context.Context) {
 			values[name][value] = true
 			if _, ok := wideID(value); ok {
 				ids[name]++
-			} else if _, ok := ident.ParseTrace(value); ok && slices.Contains(ident.TraceLabels, name) {
+			} else if _, ok := ident.ParseTrace(value); ok && slices.Contains(e.signals.TraceLabels(), name) {
 				ids[name]++
 			}
 		}
@@ -72,7 +72,7 @@ func (e *exam) readStreams(ctx context.Context) {
 	e.labels.logs, e.labels.ids = countsOf(values), ids
 }
 
-// logged are the names by which streams say which service they are of.
+// logged are the names by which streams say which service they are of, as they stand there.
 func (e *exam) logged() []string {
 	names := map[string]bool{}
 	for _, stream := range e.streams {
@@ -150,7 +150,7 @@ func (e *exam) findLabels() {
 		}
 	}
 	for _, c := range e.labels.metrics {
-		request := slices.Contains(ident.TraceLabels, c.Label) || slices.Contains(ident.SpanLabels, c.Label) || isRequest(c.Label)
+		request := slices.Contains(e.signals.TraceLabels(), c.Label) || slices.Contains(ident.SpanLabels, c.Label) || isRequest(e.signals, c.Label)
 		// Of a listing that was cut, a label with a value for every other series has, in all
 		// of them, more than can be counted here.
 		many := c.Values > mostMetricValues || (e.labels.listed == listedSeries && 2*c.Values > listedSeries)

@@ -37,6 +37,18 @@ service:
       receivers: [otlp, spanmetrics]
       exporters: [prometheus]`}
 
+	mendPassedExemplars = Mend{inCollector + ", where it makes or passes on the metrics", `connectors:
+  spanmetrics:
+    exemplars:
+      enabled: true
+exporters:
+  prometheus:
+    enable_open_metrics: true`}
+
+	mendOwnExemplars = Mend{"the service, where Prometheus scrapes it: OpenMetrics, and exemplars (Go)", `promhttp.HandlerFor(registry, promhttp.HandlerOpts{EnableOpenMetrics: true})
+histogram.(prometheus.ExemplarObserver).ObserveWithExemplar(
+    seconds, prometheus.Labels{"trace_id": id})`}
+
 	mendLogIDs = Mend{"the service's logger", `# each record with the ID of the span at hand, as OpenTelemetry's log bridges do
 OTEL_PYTHON_LOG_CORRELATION=true            # Python
 %d %-5level trace_id=%X{trace_id} %msg%n    # Java: pattern of Logback or Log4j`}
@@ -79,6 +91,7 @@ OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_REQUEST=x-request-id`}
 var mendStale = map[sources.Backend]Mend{
 	sources.Prometheus: {"Prometheus", "see the page /targets for what is scraped and what fails; what is pushed wants --web.enable-otlp-receiver or --web.enable-remote-write-receiver"},
 	sources.Jaeger:     {"the collector before Jaeger", "its own metrics tell whether spans come and go: otelcol_receiver_accepted_spans, otelcol_exporter_send_failed_spans"},
+	sources.Tempo:      {"the collector before Tempo", "its own metrics tell whether spans come and go: otelcol_receiver_accepted_spans, otelcol_exporter_send_failed_spans; tenants see only their own (X-Scope-OrgID)"},
 	sources.Loki:       {"what sends logs to Loki", "its log and its metrics tell of refusals: promtail_dropped_entries_total or loki_write_dropped_entries_total by reason; tenants see only their own (X-Scope-OrgID)"},
 }
 
@@ -91,6 +104,9 @@ var mendRetention = map[sources.Backend]Mend{
         badger:
           ttl:
             spans: 168h`},
+	sources.Tempo: {"Tempo's configuration", `compactor:
+  compaction:
+    block_retention: 744h`},
 	sources.Loki: {inLoki, `limits_config:
   retention_period: 744h`},
 }
@@ -110,19 +126,7 @@ storage:
 	case "thanos":
 		store = Mend{"Thanos Query, and its Prometheus with --enable-feature=exemplar-storage", "--exemplar=SIDECAR:10901"}
 	}
-	return []Mend{
-		store,
-		{inCollector + ", where it makes or passes on the metrics", `connectors:
-  spanmetrics:
-    exemplars:
-      enabled: true
-exporters:
-  prometheus:
-    enable_open_metrics: true`},
-		{"the service, where Prometheus scrapes it: OpenMetrics, and exemplars (Go)", `promhttp.HandlerFor(registry, promhttp.HandlerOpts{EnableOpenMetrics: true})
-histogram.(prometheus.ExemplarObserver).ObserveWithExemplar(
-    seconds, prometheus.Labels{"trace_id": id})`},
-	}
+	return []Mend{store, mendPassedExemplars, mendOwnExemplars}
 }
 
 // mendServiceName gives all three signals one name.

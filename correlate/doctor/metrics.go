@@ -34,6 +34,14 @@ const (
 	KindNoMetrics  = "metrics.none"
 	KindNoDuration = "metrics.no_duration"
 	KindNoErrors   = "metrics.no_errors"
+	KindGuessed    = "metrics.guessed"
+)
+
+// What may be said of a hop to a metric that is there.
+const (
+	noRate     = "no rate"
+	noDuration = "no duration"
+	guessed    = "guessed from the metrics' names"
 )
 
 // perQuery is how many questions are put in one query: few enough that a server which bounds
@@ -46,7 +54,7 @@ func (e *exam) readMetrics(ctx context.Context) {
 		return
 	}
 	x := correlate.NewExplorer(e.set, correlate.Question{
-		Window: e.options.Window, Baseline: e.options.Window, Services: e.options.Services,
+		Window: e.options.Window, Baseline: e.options.Window, Services: e.options.Services, Names: e.options.Names,
 	})
 	questions, over, missing := x.Questions(ctx)
 	e.questions, e.over = questions, over
@@ -159,39 +167,37 @@ func (e *exam) readExemplars(ctx context.Context) {
 	}
 }
 
+// quiet reports whether the metrics count the service's requests, and none came.
+func (r *row) quiet() bool { return r.signals.rate && r.signals.requests == 0 }
+
 // judgeMetric says how well the metrics tell of a service's requests, and of its failures.
 func (e *exam) judgeMetric(r *row) {
 	if !e.answers(sources.Prometheus) {
-		r.Hops.Metric = Hop{Unknown, "Prometheus did not answer"}
-		r.Hops.Errors = Hop{Unknown, "Prometheus did not answer"}
+		r.Hops.Metric = Hop{Unknown, e.silent(sources.Prometheus)}
+		r.Hops.Errors = r.Hops.Metric
 		return
 	}
-	var missing []string
-	if !r.signals.rate {
-		missing = append(missing, "rate")
-	}
-	if !r.signals.duration {
-		missing = append(missing, "duration")
-	}
 	switch {
-	case len(missing) == 2:
+	case !r.signals.rate && !r.signals.duration:
 		r.Hops.Metric = Hop{Broken, "no metric of its requests"}
-	case len(missing) == 1:
-		r.Hops.Metric = Hop{Weak, "no " + missing[0]}
+	case !r.signals.rate:
+		r.Hops.Metric = Hop{Weak, noRate}
+	case !r.signals.duration:
+		r.Hops.Metric = Hop{Weak, noDuration}
 	case !r.signals.exact:
-		r.Hops.Metric = Hop{Weak, "guessed from the metrics' names"}
+		r.Hops.Metric = Hop{Weak, guessed}
 	default:
 		r.Hops.Metric = Hop{OK, "rate and duration"}
 	}
 	switch {
 	case r.signals.errors:
 		r.Hops.Errors = Hop{OK, "by a metric"}
-	case r.signals.rate && r.signals.requests == 0:
+	case r.quiet():
 		r.Hops.Errors = Hop{Unknown, "no request came that could fail"}
 	case r.spans > 0:
 		r.Hops.Errors = Hop{Weak, "only by the status of spans"}
-	case !e.answers(sources.Jaeger):
-		r.Hops.Errors = Hop{Unknown, "no metric tells, and Jaeger did not answer"}
+	case !e.answers(e.tracer):
+		r.Hops.Errors = Hop{Unknown, "no metric tells, and " + e.silent(e.tracer)}
 	default:
 		r.Hops.Errors = Hop{Broken, "neither metric nor span tells"}
 	}
@@ -209,13 +215,19 @@ func (e *exam) findMetrics() {
 			Mends:     []Mend{mendSpanMetrics},
 		}
 	})
-	e.findOver(KindNoDuration, Weak, func(r *row) bool { return r.Hops.Metric.Grade == Weak }, func(services []string) Finding {
-		return Finding{
-			Statement: fmt.Sprintf("%s: %s", list(services), e.rowOf(services[0]).Hops.Metric.Text),
-			Evidence:  e.metricsEvidence(),
-			Mends:     []Mend{mendSpanMetrics},
-		}
-	})
+	for _, lack := range []struct{ kind, text, statement string }{
+		{KindNoDuration, noRate, "the metrics time requests, and do not count them"},
+		{KindNoDuration, noDuration, "the metrics count requests, and do not time them"},
+		{KindGuessed, guessed, "metrics that follow no convention are taken for those of requests, by their names"},
+	} {
+		e.findOver(lack.kind, Weak, func(r *row) bool { return r.Hops.Metric.Text == lack.text }, func(services []string) Finding {
+			return Finding{
+				Statement: fmt.Sprintf("%s: %s", list(services), lack.statement),
+				Evidence:  e.metricsEvidence(),
+				Mends:     []Mend{mendSpanMetrics},
+			}
+		})
+	}
 	e.findOver(KindNoErrors, Weak, func(r *row) bool { return r.signals.requests > 0 && !r.signals.errors }, func(services []string) Finding {
 		return Finding{
 			Statement: fmt.Sprintf("%s: the metrics of requests have no label that tells failures from successes", list(services)),

@@ -14,18 +14,18 @@ import (
 // Kinds of findings about names.
 const (
 	KindNamesDiffer = "names.differ"   // they look alike, and the walk does not join them
-	KindNotTraced   = "traces.missing" // Jaeger has no service of that name
+	KindNotTraced   = "traces.missing" // the traces have no service of that name
 	KindNotLogged   = "logs.missing"   // no stream is of a service of that name
 )
 
 // listTraced lists the services that send spans.
 func (e *exam) listTraced(ctx context.Context) {
-	if !e.answers(sources.Jaeger) {
+	if !e.answers(e.tracer) {
 		return
 	}
 	names, err := e.set.Traces.Services(ctx)
 	if err != nil {
-		e.failed(sources.Jaeger, "which services are traced was not looked at", err)
+		e.failed(e.tracer, "which services are traced was not looked at", err)
 		return
 	}
 	slices.Sort(names)
@@ -37,7 +37,7 @@ func (e *exam) listTraced(ctx context.Context) {
 func (e *exam) pickRows() {
 	rows := map[string]*row{}
 	at := func(name string) *row {
-		key := strings.ToLower(correlate.BareService(name))
+		key := strings.ToLower(correlate.BareService(e.signals.Canonical(name)))
 		if rows[key] == nil {
 			rows[key] = &row{}
 		}
@@ -61,16 +61,24 @@ func (e *exam) pickRows() {
 		all = append(all, rows[key])
 	}
 	all = mergeAlike(all)
+	var bystanders []string
 	for _, r := range all {
-		r.Name = first(r.names.Traces, r.names.Metrics, r.names.Logs)
+		r.Name = e.signals.Canonical(first(r.names.Traces, r.names.Metrics, r.names.Logs))
 		r.Names, r.Rate = r.names, r.signals.requests
 		if len(r.names.Metrics)+len(r.names.Traces) == 0 {
 			e.onlyLogs = append(e.onlyLogs, r.names.Logs...)
 			continue
 		}
+		if len(e.options.Services) == 0 && e.watchesItself(r) {
+			bystanders = append(bystanders, r.Name)
+			continue
+		}
 		if e.wanted(r) {
 			e.rows = append(e.rows, r)
 		}
+	}
+	if len(bystanders) > 0 {
+		e.report.LeftOut = append(e.report.LeftOut, fmt.Sprintf("what has metrics alone, which are those of a backend or only look like those of requests: %s; --service looks at them", list(bystanders)))
 	}
 	slices.SortStableFunc(e.rows, func(a, b *row) int { return cmp.Compare(b.Rate, a.Rate) })
 	if len(e.rows) > mostServices {
@@ -91,6 +99,21 @@ func (e *exam) pickRows() {
 			}
 		}
 	}
+}
+
+// watchesItself reports whether the row is a program that is neither traced nor logged and
+// serves no request of the system: a backend of the walk by its own metrics, or something that
+// is scraped and has a metric whose name merely suggests requests, as most exporters do.
+func (e *exam) watchesItself(r *row) bool {
+	if len(r.names.Traces)+len(r.names.Logs) > 0 {
+		return false
+	}
+	for _, backend := range e.backends() {
+		if product := e.servers[backend].Product; product != "" && strings.EqualFold(product, correlate.BareService(r.Name)) {
+			return true
+		}
+	}
+	return !r.signals.exact
 }
 
 // take adds what the metrics tell under one of the service's names.
@@ -193,8 +216,8 @@ func (e *exam) judgeNames(r *row) {
 		of      string
 		names   []string
 		backend sources.Backend
-	}{{"metrics", r.names.Metrics, sources.Prometheus}, {"traces", r.names.Traces, sources.Jaeger}, {"logs", r.names.Logs, sources.Loki}} {
-		if len(part.names) == 0 && e.arrives(part.backend) {
+	}{{"metrics", r.names.Metrics, sources.Prometheus}, {"traces", r.names.Traces, e.tracer}, {"logs", r.names.Logs, sources.Loki}} {
+		if len(part.names) == 0 && e.arrives(part.backend) && (part.backend != e.tracer || !r.quiet()) {
 			lacks = append(lacks, part.of)
 		}
 	}
@@ -203,6 +226,8 @@ func (e *exam) judgeNames(r *row) {
 		r.Hops.Names = Hop{Broken, "only look alike: " + strings.Join(names, ", ")}
 	case len(lacks) > 0:
 		r.Hops.Names = Hop{Weak, "not in " + strings.Join(lacks, " and ")}
+	case len(names) > 1 && !slices.ContainsFunc(names, func(name string) bool { return !e.signals.Configured(r.Name, name) }):
+		r.Hops.Names = Hop{OK, "configured to be the same: " + strings.Join(names, " = ")}
 	case len(names) > 1:
 		r.Hops.Names = Hop{OK, "taken for the same: " + strings.Join(names, " = ")}
 	default:
@@ -235,12 +260,12 @@ func (e *exam) findNames() {
 			},
 		}
 	})
-	if e.arrives(sources.Jaeger) {
-		e.findOver(KindNotTraced, Broken, func(r *row) bool { return len(r.names.Traces) == 0 }, func(services []string) Finding {
+	if e.arrives(e.tracer) {
+		e.findOver(KindNotTraced, Broken, func(r *row) bool { return len(r.names.Traces) == 0 && !r.quiet() }, func(services []string) Finding {
 			return Finding{
-				Statement: fmt.Sprintf("%s: metrics tell of requests, and Jaeger has no service of that name", list(services)),
+				Statement: fmt.Sprintf("%s: metrics tell of requests, and %s has no service of that name", list(services), e.tracer.Name()),
 				Evidence:  e.namesEvidence(),
-				Mends:     []Mend{mendTracing, {Where: "obs profile, if it has another name there", Text: "names:\n  services:\n    " + yamlText(services[0]) + ": [NAME-IN-JAEGER]"}},
+				Mends:     []Mend{mendTracing, {Where: "obs profile, if it has another name there", Text: "names:\n  services:\n    " + yamlText(services[0]) + ": [NAME-IN-" + strings.ToUpper(string(e.tracer)) + "]"}},
 			}
 		})
 	}
@@ -255,13 +280,24 @@ func (e *exam) findNames() {
 	}
 }
 
+// listing is the question that lists the traced services.
+func (e *exam) listing() string {
+	switch {
+	case e.tracer == sources.Tempo:
+		return "GET /api/v2/search/tag/resource.service.name/values"
+	case e.servers[e.tracer].API == "v1":
+		return "GET /api/services"
+	}
+	return "GET /api/v3/services"
+}
+
 func (e *exam) namesEvidence() []correlate.Evidence {
 	all := []correlate.Evidence{}
 	if e.set.Metrics != nil && len(e.metered) > 0 {
 		all = append(all, correlate.Evidence{Backend: sources.Prometheus, Query: "count by (service_name, job) (" + e.known() + ")", Window: e.options.Window})
 	}
 	if e.set.Traces != nil {
-		all = append(all, correlate.Evidence{Backend: sources.Jaeger, Query: "GET /api/v3/services"})
+		all = append(all, correlate.Evidence{Backend: e.tracer, Query: e.listing()})
 	}
 	if e.set.Logs != nil {
 		all = append(all, correlate.Evidence{Backend: sources.Loki, Query: "GET /loki/api/v1/series?match[]={}", Window: e.options.Window})

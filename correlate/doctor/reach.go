@@ -38,9 +38,9 @@ func (e *exam) reachBack(ctx context.Context) {
 		func() {
 			q := e.anyTrace()
 			if q.Service == "" {
-				return // Jaeger knows of none
+				return // none is known
 			}
-			e.reach(sources.Jaeger, func(w sources.Window) (bool, error) {
+			e.reach(e.tracer, func(w sources.Window) (bool, error) {
 				q := q
 				q.Window = w
 				answer, err := e.set.Traces.Search(ctx, q)
@@ -98,11 +98,12 @@ func (e *exam) reaches(backend sources.Backend, ago time.Duration) {
 }
 
 // judgeReach compares how far back the backends reach. That all of them are young is no gap.
+// Where some services alone are looked at, theirs may be younger than what is kept.
 func (e *exam) judgeReach() {
 	shortest, longest := -1.0, 0.0
 	var said, short []string
 	var evidence []correlate.Evidence
-	for _, backend := range backends {
+	for _, backend := range e.backends() {
 		s := e.servers[backend]
 		if s.State != Answers {
 			continue
@@ -111,18 +112,18 @@ func (e *exam) judgeReach() {
 			shortest = s.ReachSeconds
 		}
 		longest = max(longest, s.ReachSeconds)
-		said = append(said, fmt.Sprintf("%s %s", backend, Reach(s)))
+		said = append(said, fmt.Sprintf("%s %s", backend.Name(), Reach(s)))
 		evidence = append(evidence, correlate.Evidence{Backend: backend, Query: e.probeQuery(backend), Values: []correlate.Value{{Name: "reach", Value: s.ReachSeconds, Unit: "seconds"}}})
 	}
 	e.report.OverlapSeconds = max(0, shortest)
 	const day = 24 * time.Hour
-	if len(said) < 2 || shortest >= day.Seconds() || longest < day.Seconds() {
+	if len(said) < 2 || len(e.options.Services) > 0 || shortest >= day.Seconds() || longest < day.Seconds() {
 		return
 	}
 	var mends []Mend
-	for _, backend := range backends {
+	for _, backend := range e.backends() {
 		if s := e.servers[backend]; s.State == Answers && s.ReachSeconds < day.Seconds() {
-			short = append(short, string(backend))
+			short = append(short, backend.Name())
 			mends = append(mends, mendRetention[backend])
 		}
 	}

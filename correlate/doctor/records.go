@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"regexp"
 	"slices"
 	"sort"
@@ -49,7 +50,7 @@ type otherField struct {
 	kind   string // where it is, as in correlate.Place
 	count  int
 	sample sources.TraceID
-	stored bool // the sample is a trace that Jaeger has
+	stored bool // the sample is a trace that is stored
 }
 
 // sampleRecords looks at the newest records of each service.
@@ -102,7 +103,7 @@ func (s *sampledLog) read(records []sources.Record, by correlate.Signals) {
 	seen := map[sources.TraceID]bool{}
 	for _, r := range records {
 		countSecrets(s.secrets, r)
-		if ident.InLine(r.Line, ident.RequestFields) != "" || hasAny(r.Metadata, ident.RequestFields) {
+		if ident.InLine(r.Line, by.RequestFields()) != "" || hasAny(r.Metadata, by.RequestFields()) {
 			s.requests = true
 		}
 		if id, place, ok := by.TraceOf(r); ok {
@@ -114,7 +115,7 @@ func (s *sampledLog) read(records []sources.Record, by correlate.Signals) {
 			}
 			continue
 		}
-		name, kind, id := unknownID(r)
+		name, kind, id := unknownID(r, by)
 		if name == "" {
 			continue
 		}
@@ -152,20 +153,20 @@ var namedID = regexp.MustCompile(`([A-Za-z_][A-Za-z0-9_.\-]*)["']?\s*[=:]\s*["']
 
 // unknownID finds what looks like a trace ID under a name that is not known to hold one:
 // a value of 32 hexadecimal digits that are no request's ID by their name.
-func unknownID(r sources.Record) (name, kind string, id sources.TraceID) {
+func unknownID(r sources.Record, by correlate.Signals) (name, kind string, id sources.TraceID) {
 	for _, of := range []struct {
 		kind   string
 		labels sources.Labels
 	}{{correlate.InMetadata, r.Metadata}, {correlate.InLabel, r.Stream}} {
 		for _, name := range sorted(of.labels) {
-			if id, ok := wideID(of.labels[name]); ok && !isRequest(name) {
+			if id, ok := wideID(of.labels[name]); ok && !isRequest(by, name) {
 				return name, of.kind, id
 			}
 		}
 	}
 	_, fields := correlate.Unfold(r.Line)
 	for _, f := range fields {
-		if id, ok := wideID(f.Value); ok && !isRequest(f.Key) {
+		if id, ok := wideID(f.Value); ok && !isRequest(by, f.Key) {
 			return f.Key, correlate.InField, id
 		}
 	}
@@ -173,7 +174,7 @@ func unknownID(r sources.Record) (name, kind string, id sources.TraceID) {
 		return "", "", ""
 	}
 	for _, m := range namedID.FindAllStringSubmatch(r.Line, -1) {
-		if id, ok := wideID(m[2]); ok && !isRequest(m[1]) {
+		if id, ok := wideID(m[2]); ok && !isRequest(by, m[1]) {
 			return m[1], correlate.InLine, id
 		}
 	}
@@ -189,8 +190,8 @@ func wideID(value string) (sources.TraceID, bool) {
 	return sources.ParseTraceID(strings.ReplaceAll(value, "-", ""))
 }
 
-func isRequest(name string) bool {
-	return slices.ContainsFunc(ident.RequestFields, func(known string) bool { return strings.EqualFold(known, name) })
+func isRequest(by correlate.Signals, name string) bool {
+	return slices.ContainsFunc(by.RequestFields(), func(known string) bool { return strings.EqualFold(known, name) })
 }
 
 // anyRecord selects the records of all streams that name a service.
@@ -214,12 +215,18 @@ func (s *sampledLog) share(n int) float64 {
 	return float64(n) / float64(s.records)
 }
 
+// tooFew reports whether no record carries an ID, and so few were looked at that chance may
+// have it where one in ten does: 29 are needed.
+func (s *sampledLog) tooFew() bool {
+	return s.withID+len(s.others) == 0 && math.Pow(1-few, float64(s.records)) > luck
+}
+
 // judgeRecords says how well a trace leads to the service's records, and they to it.
 func (e *exam) judgeRecords(r *row) {
 	s := &r.records
 	switch {
 	case !e.answers(sources.Loki):
-		r.Hops.TraceToRecords = Hop{Unknown, "Loki did not answer"}
+		r.Hops.TraceToRecords = Hop{Unknown, e.silent(sources.Loki)}
 		r.Hops.RecordToTrace = r.Hops.TraceToRecords
 		return
 	case len(r.names.Logs) == 0:
@@ -228,6 +235,11 @@ func (e *exam) judgeRecords(r *row) {
 		return
 	case !s.asked || s.records == 0:
 		r.Hops.TraceToRecords = Hop{Unknown, "none of its records was looked at"}
+		r.Hops.RecordToTrace = r.Hops.TraceToRecords
+		return
+	}
+	if s.tooFew() {
+		r.Hops.TraceToRecords = Hop{Unknown, fmt.Sprintf("none of its %s carries an ID, too few to tell by", counted(s.records, "record"))}
 		r.Hops.RecordToTrace = r.Hops.TraceToRecords
 		return
 	}
@@ -247,8 +259,8 @@ func (e *exam) judgeRecords(r *row) {
 		r.Hops.RecordToTrace = Hop{Broken, "IDs stand under a name that obs does not know"}
 	case s.withID == 0:
 		r.Hops.RecordToTrace = Hop{Broken, "no record names a trace"}
-	case !e.answers(sources.Jaeger):
-		r.Hops.RecordToTrace = Hop{Unknown, "Jaeger did not answer"}
+	case !e.answers(e.tracer):
+		r.Hops.RecordToTrace = Hop{Unknown, e.silent(e.tracer)}
 	case r.recordIDs.lost(e.allChecks(recordIDsOf)):
 		r.Hops.RecordToTrace = Hop{Weak, fmt.Sprintf("none of %d IDs is a stored trace", r.recordIDs.asked)}
 	case s.share(s.withID) < few:
@@ -310,7 +322,9 @@ func (e *exam) findRecords() {
 			},
 		}
 	})
-	e.findOver(KindNoIDs, Broken, func(r *row) bool { return looked(r) && r.records.withID == 0 && len(r.records.others) == 0 }, func(services []string) Finding {
+	e.findOver(KindNoIDs, Broken, func(r *row) bool {
+		return looked(r) && r.records.withID == 0 && len(r.records.others) == 0 && !r.records.tooFew()
+	}, func(services []string) Finding {
 		return Finding{
 			Statement: fmt.Sprintf("%s: no record of the newest %s carries a trace ID, so that only service and time join them to a trace", list(services), sampleSize(e, services)),
 			Evidence:  e.recordsEvidence(services, func(s *sampledLog) int { return s.withID }, "records with a trace ID"),
@@ -326,7 +340,7 @@ func (e *exam) findRecords() {
 			Mends:     []Mend{mendLogIDs},
 		}
 	})
-	if e.arrives(sources.Jaeger) {
+	if e.arrives(e.tracer) {
 		e.findOver(KindNotStored, Weak, func(r *row) bool { return r.recordIDs.lost(e.allChecks(recordIDsOf)) }, func(services []string) Finding {
 			asked := 0
 			for _, service := range services {

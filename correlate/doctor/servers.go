@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"obs/correlate"
@@ -60,12 +59,14 @@ const (
 )
 
 // backends are those of the walk, in its order.
-var backends = []sources.Backend{sources.Prometheus, sources.Jaeger, sources.Loki}
+func (e *exam) backends() []sources.Backend {
+	return []sources.Backend{sources.Prometheus, e.tracer, sources.Loki}
+}
 
 // describe asks each backend what it is.
 func (e *exam) describe(ctx context.Context) {
 	var parts []func()
-	for _, backend := range backends {
+	for _, backend := range e.backends() {
 		server := &Server{Backend: backend, State: NotConfigured}
 		e.servers[backend] = server
 		source := e.source(backend)
@@ -78,7 +79,7 @@ func (e *exam) describe(ctx context.Context) {
 		}
 	}
 	together(parts...)
-	for _, backend := range backends {
+	for _, backend := range e.backends() {
 		if e.servers[backend].State == NotConfigured {
 			m := correlate.NotConfigured(backend, lost[backend])
 			e.miss(m)
@@ -91,6 +92,7 @@ func (e *exam) describe(ctx context.Context) {
 var lost = map[sources.Backend]string{
 	sources.Prometheus: "whether metrics lead to traces was not looked at",
 	sources.Jaeger:     "whether traces are there was not looked at",
+	sources.Tempo:      "whether traces are there was not looked at",
 	sources.Loki:       "whether records lead to traces was not looked at",
 }
 
@@ -99,7 +101,7 @@ func (e *exam) source(backend sources.Backend) any {
 	switch {
 	case backend == sources.Prometheus && e.set.Metrics != nil:
 		return e.set.Metrics
-	case backend == sources.Jaeger && e.set.Traces != nil:
+	case backend == e.tracer && e.set.Traces != nil:
 		return e.set.Traces
 	case backend == sources.Loki && e.set.Logs != nil:
 		return e.set.Logs
@@ -160,20 +162,34 @@ func (e *exam) arrives(backend sources.Backend) bool {
 	defer e.mu.Unlock()
 	s := e.servers[backend]
 	others := len(e.options.Services) > 0 &&
-		((backend == sources.Loki && len(e.streams) > 0) || (backend == sources.Jaeger && len(e.traced) > 0))
+		((backend == sources.Loki && len(e.streams) > 0) || (backend == e.tracer && len(e.traced) > 0))
 	return s.State == Answers && (others || !s.Newest.Before(e.options.Window.From))
 }
 
-// judgeServers finds what is wrong with the backends themselves.
+// silent says why a backend tells nothing.
+func (e *exam) silent(backend sources.Backend) string {
+	if e.servers[backend].State == NotConfigured {
+		return backend.Name() + " is not configured"
+	}
+	return backend.Name() + " did not answer"
+}
+
+// judgeServers finds what is wrong with the backends themselves. One that was never given an
+// address is no failure: whoever has no Loki would be told so every night, and would soon not
+// look. It is said each time, though, since an address may have been forgotten.
 func (e *exam) judgeServers() {
-	for _, backend := range backends {
+	for _, backend := range e.backends() {
 		s := e.servers[backend]
 		if s.State == Fails && e.report.Interrupted {
 			continue // it was not given the time
 		}
 		if s.State != Answers {
+			grade := Broken
+			if s.State == NotConfigured {
+				grade = Weak
+			}
 			e.find(Finding{
-				Kind: KindBackend, Grade: Broken, Statement: fmt.Sprintf("%s %s: %s", title(backend), stateWords[s.State], lost[backend]),
+				Kind: KindBackend, Grade: grade, Statement: fmt.Sprintf("%s %s: %s", backend.Name(), stateWords[s.State], lost[backend]),
 				Mends: mendIf(s.Hint != "", Mend{Where: "obs", Text: s.Hint}),
 			})
 			continue
@@ -185,7 +201,7 @@ func (e *exam) judgeServers() {
 			}
 			e.find(Finding{
 				Kind: KindSkew, Grade: Weak,
-				Statement: fmt.Sprintf("the clock of %s is %s %s this machine's: windows that end now miss what happens, or end in nothing", backend, correlate.Seconds(seconds(*s.SkewSeconds).Abs().Seconds()), side),
+				Statement: fmt.Sprintf("the clock of %s is %s %s this machine's: windows that end now miss what happens, or end in nothing", backend.Name(), correlate.Seconds(seconds(*s.SkewSeconds).Abs().Seconds()), side),
 				Evidence:  []correlate.Evidence{{Backend: backend, Query: "the Date header of its answer", Values: []correlate.Value{{Name: "ahead", Value: *s.SkewSeconds, Unit: "seconds"}}}},
 				Mends:     []Mend{mendClock},
 			})
@@ -199,7 +215,7 @@ func (e *exam) judgeArrival(s *Server) {
 	window := e.options.Window
 	switch {
 	case !e.arrives(s.Backend):
-		statement := fmt.Sprintf("no %s arrive at %s: it has none in %s", things[s.Backend], s.Backend, window)
+		statement := fmt.Sprintf("no %s arrive at %s: it has none in %s", things[s.Backend], s.Backend.Name(), window)
 		if s.ReachSeconds > 0 {
 			statement += fmt.Sprintf(", but some of %s ago", Age(seconds(s.ReachSeconds)))
 		}
@@ -212,7 +228,7 @@ func (e *exam) judgeArrival(s *Server) {
 		ahead := s.Newest.Sub(e.options.Now)
 		e.find(Finding{
 			Kind: KindFuture, Grade: Weak,
-			Statement: fmt.Sprintf("the newest of the %s in %s is %s ahead of this machine's clock: what writes them has another time", things[s.Backend], s.Backend, correlate.Seconds(ahead.Seconds())),
+			Statement: fmt.Sprintf("the newest of the %s in %s is %s ahead of this machine's clock: what writes them has another time", things[s.Backend], s.Backend.Name(), correlate.Seconds(ahead.Seconds())),
 			Evidence:  []correlate.Evidence{{Backend: s.Backend, Query: e.probeQuery(s.Backend), Window: window, Values: []correlate.Value{{Name: "ahead", Value: ahead.Seconds(), Unit: "seconds"}}}},
 			Mends:     []Mend{mendClock},
 		})
@@ -220,7 +236,7 @@ func (e *exam) judgeArrival(s *Server) {
 }
 
 // things are what a backend holds.
-var things = map[sources.Backend]string{sources.Prometheus: "samples", sources.Jaeger: "traces", sources.Loki: "records"}
+var things = map[sources.Backend]string{sources.Prometheus: "samples", sources.Jaeger: "traces", sources.Tempo: "traces", sources.Loki: "records"}
 
 // probeQuery is a question that shows whether anything arrives.
 func (e *exam) probeQuery(backend sources.Backend) string {
@@ -234,11 +250,6 @@ func (e *exam) probeQuery(backend sources.Backend) string {
 }
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
-
-func title(b sources.Backend) string {
-	name := string(b)
-	return strings.ToUpper(name[:1]) + name[1:]
-}
 
 // Age is how long ago something was, in its largest unit.
 func Age(d time.Duration) string {

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"obs/correlate"
-	"obs/correlate/ident"
 	"obs/correlate/spans"
 	"obs/sources"
 )
@@ -18,7 +17,7 @@ const (
 	KindOrphans   = "traces.orphans"   // spans whose parents are missing
 	KindUnnamed   = "traces.unnamed"   // spans of a service without a name
 	KindNoStatus  = "traces.no_status" // spans of failed requests that are not marked as such
-	KindUnsampled = "traces.not_seen"  // a service that Jaeger lists, without a trace in the window
+	KindUnsampled = "traces.not_seen"  // a service that is listed, without a trace in the window
 )
 
 // unnamedPrefix begins what OpenTelemetry's SDKs call a service that has no name.
@@ -30,7 +29,7 @@ const orphanShare = 0.05
 
 // sampleTraces searches traces until each service was seen in one, the busiest services first.
 func (e *exam) sampleTraces(ctx context.Context) {
-	if !e.answers(sources.Jaeger) {
+	if !e.answers(e.tracer) {
 		return
 	}
 	seen := map[string]bool{}
@@ -49,7 +48,7 @@ func (e *exam) sampleTraces(ctx context.Context) {
 			q := sources.TraceQuery{Service: name, Window: e.options.Window, Limit: sampledTraces}
 			answer, err := e.set.Traces.Search(ctx, q)
 			if err != nil {
-				e.failed(sources.Jaeger, "the spans of a service were not looked at", err)
+				e.failed(e.tracer, "the spans of a service were not looked at", err)
 				return
 			}
 			r.searchedBy = q.String()
@@ -85,7 +84,7 @@ func (e *exam) keepTrace(trace *sources.Trace) []string {
 	e.sampled[trace.ID] = trace
 	e.mu.Unlock()
 	for i := range trace.Spans {
-		e.sees(sources.Jaeger, trace.Spans[i].Start)
+		e.sees(e.tracer, trace.Spans[i].Start)
 	}
 	return trace.Services()
 }
@@ -132,7 +131,7 @@ func (e *exam) carried() carried {
 					c.unmarked[span.Service]++
 				}
 			}
-			if slices.ContainsFunc(ident.RequestAttributes, func(key string) bool { return span.Attributes.Get(key) != "" }) {
+			if slices.ContainsFunc(e.signals.RequestAttributes(), func(key string) bool { return span.Attributes.Get(key) != "" }) {
 				c.requests++
 			}
 		}
@@ -152,7 +151,7 @@ func serverFault(span *sources.Span) bool {
 
 // findTraces gathers what spans lack that the walk goes by.
 func (e *exam) findTraces() {
-	if !e.arrives(sources.Jaeger) {
+	if !e.arrives(e.tracer) {
 		return
 	}
 	c := e.carried()
@@ -160,7 +159,7 @@ func (e *exam) findTraces() {
 		q := e.anyTrace()
 		q.Limit = sampledTraces
 		return []correlate.Evidence{{
-			Backend: sources.Jaeger, Query: q.String(), Window: e.options.Window, URL: e.set.Traces.SearchLink(q),
+			Backend: e.tracer, Query: q.String(), Window: e.options.Window, URL: e.set.Traces.SearchLink(q),
 			Values: []correlate.Value{{Name: name, Value: float64(n)}, {Name: "spans", Value: float64(c.spans)}, {Name: "sampled traces", Value: float64(len(e.sampled))}},
 		}}
 	}
@@ -201,8 +200,8 @@ func (e *exam) findTraces() {
 	}, func(services []string) Finding {
 		r := e.rowOf(services[0])
 		return Finding{
-			Statement: fmt.Sprintf("%s: Jaeger lists the service, and has no trace of it in %s", list(services), e.options.Window),
-			Evidence:  []correlate.Evidence{{Backend: sources.Jaeger, Query: r.searchedBy, Window: e.options.Window}},
+			Statement: fmt.Sprintf("%s: %s lists the service, and has no trace of it in %s", list(services), e.tracer.Name(), e.options.Window),
+			Evidence:  []correlate.Evidence{{Backend: e.tracer, Query: r.searchedBy, Window: e.options.Window}},
 			Mends:     []Mend{mendSampling},
 		}
 	})

@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -52,6 +53,12 @@ func diagnosis(r *doctor.Report) string {
 		counts[r.Services[i].Grade]++
 	}
 	of := counted(len(r.Services), "service")
+	every := "every hop"
+	if slices.ContainsFunc(r.Services, func(s doctor.Service) bool {
+		return slices.ContainsFunc(s.Hops.All(), func(h *doctor.Hop) bool { return h.Grade == doctor.Unknown })
+	}) {
+		every = "every known hop"
+	}
 	sign := GradeSign(r.Grade) + " "
 	switch {
 	case r.Interrupted:
@@ -63,11 +70,11 @@ func diagnosis(r *doctor.Report) string {
 	case r.Grade == doctor.Broken:
 		return fmt.Sprintf("%sno hop of %s is broken, but something else is", sign, of)
 	case counts[doctor.Weak] > 0:
-		return fmt.Sprintf("%severy hop can be walked, for %d of %s weakly", sign, counts[doctor.Weak], of)
+		return fmt.Sprintf("%s%s can be walked, for %d of %s weakly", sign, every, counts[doctor.Weak], of)
 	case r.Grade == doctor.Weak:
-		return fmt.Sprintf("%severy hop of %s can be walked by an ID; %s beside", sign, of, counted(len(r.Findings), "finding"))
+		return fmt.Sprintf("%s%s of %s can be walked by an ID; %s beside", sign, every, of, counted(len(r.Findings), "finding"))
 	}
-	return fmt.Sprintf("%severy hop of %s can be walked by an ID", sign, of)
+	return fmt.Sprintf("%s%s of %s can be walked by an ID", sign, every, of)
 }
 
 // DoctorText writes the report for people and for grep.
@@ -136,11 +143,7 @@ func center(s string, width int) string {
 }
 
 func serverLines(p *page, r *doctor.Report, s *doctor.Server) {
-	sign := GradeSign(doctor.OK)
-	if s.State != doctor.Answers {
-		sign = GradeSign(doctor.Broken)
-	}
-	label := fmt.Sprintf("%s %-10s ", sign, s.Backend)
+	label := fmt.Sprintf("%s %-10s ", serverSign(s), s.Backend)
 	if s.State != doctor.Answers {
 		narrow(p, label, strings.ReplaceAll(string(s.State), "_", " ")+": "+s.Error)
 		if s.Hint != "" {
@@ -151,9 +154,20 @@ func serverLines(p *page, r *doctor.Report, s *doctor.Server) {
 	narrow(p, label, strings.Join(aboutServer(r, s), ", "))
 }
 
+// serverSign is the mark of a server. One that was never given an address does not fail.
+func serverSign(s *doctor.Server) string {
+	switch s.State {
+	case doctor.Answers:
+		return GradeSign(doctor.OK)
+	case doctor.NotConfigured:
+		return GradeSign(doctor.Weak)
+	}
+	return GradeSign(doctor.Broken)
+}
+
 // aboutServer is what is known of a server that answers.
 func aboutServer(r *doctor.Report, s *doctor.Server) []string {
-	who := strings.TrimSpace(s.Product + " " + s.Version)
+	who := strings.TrimSpace(s.Product + " " + strings.TrimPrefix(s.Version, "v"))
 	if who == "" {
 		who = "does not say what it is"
 	}
@@ -258,7 +272,7 @@ func DoctorMarkdown(w io.Writer, r *doctor.Report) error {
 	for i := range r.Servers {
 		s := &r.Servers[i]
 		if s.State != doctor.Answers {
-			p.line("| %s | %s | %s |", GradeSign(doctor.Broken), string(s.Backend), escape(strings.ReplaceAll(string(s.State), "_", " ")+": "+s.Error+" → "+s.Hint))
+			p.line("| %s | %s | %s |", serverSign(s), string(s.Backend), escape(strings.ReplaceAll(string(s.State), "_", " ")+": "+s.Error+" → "+s.Hint))
 			continue
 		}
 		p.line("| %s | %s | %s |", GradeSign(doctor.OK), string(s.Backend), escape(strings.Join(aboutServer(r, s), ", ")))
