@@ -66,8 +66,8 @@ func ofTheTeam(t *testing.T) *sandbox.Server {
 	return server
 }
 
-// configured is what a command says that finds its servers in a configuration file.
-func configured(t *testing.T, config string, args ...string) (out, said string, status int) {
+// runWith is what a command says that finds its servers in a configuration file.
+func runWith(t *testing.T, config string, args ...string) (out, said string, status int) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "config.yaml")
 	if err := os.WriteFile(path, []byte(config), 0o600); err != nil {
@@ -96,36 +96,36 @@ func TestATeamsOwnNames(t *testing.T) {
 	before, _, _ := strings.Cut(with, "    names:")
 	const last = "4bf92f3577b34da6a3ce929d0e0e00f0"
 
-	out, said, status := configured(t, with, "doctor", "--check", "-o", "json")
+	out, said, status := runWith(t, with, "doctor", "--check", "-o", "json")
 	if r := read[doctor.Report](t, out); status != exitOK || r.Grade != doctor.OK || len(r.Services) != 1 || r.Services[0].Name != "payment" {
 		t.Errorf("doctor: status %d, %s of %+v, found %+v\n%s", status, r.Grade, r.Services, r.Findings, said)
 	} else if hop := r.Services[0].Hops.Names; !strings.Contains(hop.Text, "configured to be the same: PaymentProcessor = money = pay-api") {
 		t.Errorf("doctor: names %+v", hop)
 	}
-	out, _, status = configured(t, before, "doctor", "--check", "-o", "json")
+	out, _, status = runWith(t, before, "doctor", "--check", "-o", "json")
 	if r := read[doctor.Report](t, out); status != exitAnomalous || len(r.Services) != 2 {
 		t.Errorf("doctor without names: status %d, services %+v", status, r.Services)
 	}
 
-	out, said, status = configured(t, with, "services", "-o", "json")
+	out, said, status = runWith(t, with, "services", "-o", "json")
 	if table := read[correlate.ServiceTable](t, out); status != exitOK || len(table.Services) != 1 || table.Services[0].Service != "payment" {
 		t.Errorf("services: status %d, %+v\n%s", status, table.Services, said)
 	}
 	for _, args := range [][]string{{"--service", "payment"}, {"--service", "pay-api"}, {"--trace", last}, {"--request", "order-240-paid"}} {
-		out, said, status = configured(t, with, append([]string{"logs", "-o", "json"}, args...)...)
+		out, said, status = runWith(t, with, append([]string{"logs", "-o", "json"}, args...)...)
 		view := read[correlate.LogView](t, out)
 		if status != exitOK || len(view.Records) == 0 || view.Records[0].Service != "payment" || view.Records[0].TraceID == "" {
 			t.Errorf("logs %q: status %d, records %+v\n%s", args, status, view.Records, said)
 		}
 	}
 	for _, asked := range []string{last, `corr=order-240-paid`, "tid=" + last} {
-		out, said, status = configured(t, with, "trace", asked, "-o", "json")
+		out, said, status = runWith(t, with, "trace", asked, "-o", "json")
 		c := read[correlate.Case](t, out)
 		if status != exitOK || c.Trace == nil || string(c.Trace.ID) != last || c.Trace.Spans[0].Service != "payment" || len(c.Records) != 1 || c.Records[0].Join.Weak() {
 			t.Errorf("trace %s: status %d, trace %+v, records %+v\n%s", asked, status, c.Trace, c.Records, said)
 		}
 	}
-	out, said, _ = configured(t, with, "triage", "-o", "json", "--service", "money")
+	out, said, _ = runWith(t, with, "triage", "-o", "json", "--service", "money")
 	if c := read[correlate.Case](t, out); c.Verdict != correlate.Healthy {
 		t.Errorf("triage: %s, missing %+v\n%s", c.Verdict, c.Missing, said)
 	}
@@ -145,7 +145,7 @@ func TestNamesThatCannotBeMeant(t *testing.T) {
 			config = strings.Replace(config, names, "{"+names+"}", 1)
 		}
 		for _, args := range [][]string{{"doctor"}, {"triage"}, {"trace", "c0ffee"}, {"logs", "--service", "a"}, {"services"}} {
-			out, said, status := configured(t, config, args...)
+			out, said, status := runWith(t, config, args...)
 			if status != exitUsage || out != "" || !strings.Contains(said, "names of the profile") || !strings.Contains(said, want) || !strings.Contains(said, "obs config edit") {
 				t.Errorf("%q of %s: status %d\n%s%s", args, names, status, out, said)
 			}
