@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"obs/sources"
+	"obs/sources/alertmanager"
 	"obs/sources/connect/profile"
 	"obs/sources/jaeger"
 	"obs/sources/loki"
@@ -34,13 +35,16 @@ import (
 // profile.
 type Options struct {
 	// From the flags; empty when not given.
-	PrometheusURL, LokiURL, JaegerURL, TempoURL string
+	PrometheusURL, LokiURL, JaegerURL, TempoURL, AlertmanagerURL string
 	// Profile is the one to use, from a flag; OBS_PROFILE's or the current one when empty.
 	Profile string
 	// Config is the path of the configuration file; empty to read none.
 	Config string
 	// Dir is the working directory, whose own file is read; empty to read none.
 	Dir string
+	// Amtool are paths of configurations of amtool, of which the first that there is may tell
+	// where the Alertmanager is; none to read none.
+	Amtool []string
 	// Getenv reads the environment; os.Getenv when nil.
 	Getenv func(string) string
 	Ledger *sources.Ledger
@@ -91,6 +95,13 @@ var kinds = []kind{
 		own:     func(p *profile.Profile) **profile.Connection { return &p.Tempo },
 		explain: tempo.Explain,
 		open:    func(set *sources.Set, c *transport.Client) { set.Traces = tempo.New(c, set.Ledger) },
+	},
+	{
+		backend: sources.Alertmanager, flag: "--alertmanager-url", prefix: "ALERTMANAGER", address: []string{"ALERTMANAGER_URL"},
+		given:   func(o *Options) string { return o.AlertmanagerURL },
+		own:     func(p *profile.Profile) **profile.Connection { return &p.Alertmanager },
+		explain: alertmanager.Explain,
+		open:    func(set *sources.Set, c *transport.Client) { set.Notifications = alertmanager.New(c, set.Ledger) },
 	},
 }
 
@@ -182,6 +193,7 @@ func Load(o Options) (*Settings, error) {
 	if s.Grafana, err = s.grafana(used); err != nil {
 		return nil, err
 	}
+	s.askAmtool()
 	return s, nil
 }
 
@@ -328,7 +340,7 @@ func Open(o Options) (sources.Set, error) {
 }
 
 // Open checks the addresses and returns what can be read from. A backend without an
-// address is left nil; that all three are is a NotConfiguredError. Where there is a Grafana,
+// address is left nil; that all are is a NotConfiguredError. Where there is a Grafana,
 // it is asked for the data sources that are still missing.
 func (s *Settings) Open(ctx context.Context) (sources.Set, error) {
 	set := sources.Set{Ledger: s.options.Ledger}
@@ -344,7 +356,7 @@ func (s *Settings) Open(ctx context.Context) (sources.Set, error) {
 			}
 		}
 	}
-	if set.Metrics == nil && set.Logs == nil && set.Traces == nil {
+	if set.Metrics == nil && set.Logs == nil && set.Traces == nil && set.Notifications == nil {
 		return sources.Set{}, NotConfiguredError{}
 	}
 	return set, nil

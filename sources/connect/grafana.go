@@ -89,8 +89,10 @@ func (s *Settings) grafana(used *profile.Profile) (*GrafanaTarget, error) {
 		at := "grafana in profile " + s.Profile
 		return &GrafanaTarget{Target{URL: g.URL, Origin: at + ".url", Credentials: at, Access: access}, g.Datasources}, nil
 	}
-	if len(s.Targets) > 0 {
-		return nil, nil
+	for b := range s.Targets {
+		if b != sources.Alertmanager { // which says nothing of where signals are
+			return nil, nil
+		}
 	}
 	first := func(names ...string) (value, name string) {
 		for _, name := range names {
