@@ -40,7 +40,9 @@ func (x *Explorer) Alerts(ctx context.Context) *AlertList {
 	}
 	list.Alerts = x.alerts(ctx, note)
 	note.ended(ctx)
-	list.Missing, list.Queries = note.all(), x.queriesSince(asked)
+	list.Queries = x.queriesSince(asked)
+	note.take(partialAnswers(list.Queries))
+	list.Missing = note.all()
 	return list
 }
 

@@ -56,6 +56,8 @@ type Linked struct {
 		Matcher     string `json:"matcherRegex" yaml:"matcherRegex"`
 		UID         string `json:"datasourceUid" yaml:"datasourceUid"`
 	} `json:"derivedFields" yaml:"derivedFields"`
+	// Alertmanager's: "prometheus" for one of its own, else it is Mimir's or Cortex's.
+	Implementation string `json:"implementation" yaml:"implementation"`
 }
 
 // dataSourceTypes are the types of data sources that obs can read, as Grafana names their
@@ -145,6 +147,9 @@ func (s *Settings) findInGrafana(ctx context.Context) error {
 func (g *GrafanaTarget) through(d DataSource) Target {
 	t := g.Target
 	t.URL = strings.TrimRight(g.URL, "/") + "/api/datasources/proxy/uid/" + d.UID
+	if dataSourceTypes[d.Type] == sources.Alertmanager && d.JSONData.Implementation != "prometheus" {
+		t.URL += "/alertmanager"
+	}
 	t.Origin = fmt.Sprintf("%s (data source %s)", g.Origin, d.Name)
 	return t
 }
