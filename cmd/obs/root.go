@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -254,6 +255,9 @@ func (c *common) load(w world) error {
 	}
 	c.connection.Config = profile.Path(w.getenv)
 	c.connection.Amtool = connect.AmtoolPaths(w.getenv)
+	if dir, err := cacheOf(w); err == nil {
+		c.connection.Cache = filepath.Join(dir, "obs")
+	}
 	if w.dir != nil {
 		c.connection.Dir, _ = w.dir() // a folder that is gone has no file in it
 	}

@@ -64,7 +64,7 @@ type kind struct {
 	own     func(*profile.Profile) **profile.Connection
 	explain func(status int, body []byte) string
 	final   func(status int, body []byte) bool
-	open    func(*sources.Set, *transport.Client)
+	open    func(*sources.Set, *transport.Client, sources.Abilities)
 }
 
 var kinds = []kind{
@@ -73,35 +73,45 @@ var kinds = []kind{
 		given:   func(o *Options) string { return o.PrometheusURL },
 		own:     func(p *profile.Profile) **profile.Connection { return &p.Prometheus },
 		explain: prometheus.Explain, final: prometheus.Final,
-		open: func(set *sources.Set, c *transport.Client) { set.Metrics = prometheus.New(c, set.Ledger) },
+		open: func(set *sources.Set, c *transport.Client, _ sources.Abilities) {
+			set.Metrics = prometheus.New(c, set.Ledger)
+		},
 	},
 	{
 		backend: sources.Loki, flag: "--loki-url", prefix: "LOKI", address: []string{"LOKI_URL", "LOKI_ADDR"},
 		given:   func(o *Options) string { return o.LokiURL },
 		own:     func(p *profile.Profile) **profile.Connection { return &p.Loki },
 		explain: loki.Explain,
-		open:    func(set *sources.Set, c *transport.Client) { set.Logs = loki.New(c, set.Ledger) },
+		open: func(set *sources.Set, c *transport.Client, known sources.Abilities) {
+			set.Logs = loki.New(c, set.Ledger).Remember(known)
+		},
 	},
 	{
 		backend: sources.Jaeger, flag: "--jaeger-url", prefix: "JAEGER", address: []string{"JAEGER_URL"},
 		given:   func(o *Options) string { return o.JaegerURL },
 		own:     func(p *profile.Profile) **profile.Connection { return &p.Jaeger },
 		explain: jaeger.Explain,
-		open:    func(set *sources.Set, c *transport.Client) { set.Traces = jaeger.New(c, set.Ledger) },
+		open: func(set *sources.Set, c *transport.Client, known sources.Abilities) {
+			set.Traces = jaeger.New(c, set.Ledger).Remember(known)
+		},
 	},
 	{
 		backend: sources.Tempo, flag: "--tempo-url", prefix: "TEMPO", address: []string{"TEMPO_URL"},
 		given:   func(o *Options) string { return o.TempoURL },
 		own:     func(p *profile.Profile) **profile.Connection { return &p.Tempo },
 		explain: tempo.Explain,
-		open:    func(set *sources.Set, c *transport.Client) { set.Traces = tempo.New(c, set.Ledger) },
+		open: func(set *sources.Set, c *transport.Client, known sources.Abilities) {
+			set.Traces = tempo.New(c, set.Ledger).Remember(known)
+		},
 	},
 	{
 		backend: sources.Alertmanager, flag: "--alertmanager-url", prefix: "ALERTMANAGER", address: []string{"ALERTMANAGER_URL"},
 		given:   func(o *Options) string { return o.AlertmanagerURL },
 		own:     func(p *profile.Profile) **profile.Connection { return &p.Alertmanager },
 		explain: alertmanager.Explain,
-		open:    func(set *sources.Set, c *transport.Client) { set.Notifications = alertmanager.New(c, set.Ledger) },
+		open: func(set *sources.Set, c *transport.Client, _ sources.Abilities) {
+			set.Notifications = alertmanager.New(c, set.Ledger)
+		},
 	},
 }
 
@@ -371,7 +381,7 @@ func (s *Settings) open(set *sources.Set, k kind, t Target) error {
 		return err
 	}
 	set.OnClose = append(set.OnClose, client.Close)
-	k.open(set, client)
+	k.open(set, client, s.abilities(t))
 	if k.backend == sources.Loki {
 		set.LogsKey = keyOf(t.URL, t.Access.Tenant)
 	}
