@@ -6,6 +6,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
+	"log"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
@@ -35,8 +37,11 @@ func TestTriageOfCortex(t *testing.T) {
 			r.Out.URL.Path = "/api/v1/push"
 		}
 		r.Out.URL.RawPath = ""
-	}})
+	}, ErrorLog: log.New(io.Discard, "", 0)}) // of connections that the client closed
 	t.Cleanup(proxy.Close)
+	environment := map[string]string{
+		"PROMETHEUS_URL": addresses["CORTEX_URL"] + "/prometheus", "PROMETHEUS_ORG_ID": tenant, "LOKI_URL": addresses["LOKI_URL"], "JAEGER_URL": addresses["JAEGER_URL"],
+	}
 	now := theNoon.AddDate(-2, 0, 0)
 	for i, name := range []string{"latency", "errors", "healthy"} {
 		t.Run(name, func(t *testing.T) {
@@ -52,11 +57,11 @@ func TestTriageOfCortex(t *testing.T) {
 			}, at(nil, &out, &said)); status != exitOK || !strings.Contains(out.String(), "all of it was read back") {
 				t.Fatalf("status %d\n%s\n%s", status, out.String(), said.String())
 			}
-			// The command that it prints, but for Cortex's own address and the tenant.
+			// The command that it prints, of Cortex's own address and the tenant.
 			lines := strings.Split(strings.TrimSpace(out.String()), "\n")
-			args := strings.Fields(strings.ReplaceAll(strings.TrimPrefix(lines[len(lines)-1], "obs "), proxy.URL, addresses["CORTEX_URL"]+"/prometheus"))
+			args := strings.Fields(strings.TrimPrefix(lines[len(lines)-1], "obs "))
 			out.Reset()
-			if status := run(append(args, "-o", "json"), at(map[string]string{"PROMETHEUS_ORG_ID": tenant}, &out, &said)); status != exitOK {
+			if status := run(append(args, "-o", "json"), at(environment, &out, &said)); status != exitOK {
 				t.Fatalf("status %d\n%s", status, said.String())
 			}
 			if err := json.Unmarshal(out.Bytes(), &o.found); err != nil {
