@@ -43,7 +43,7 @@ func TestTriageOfCortex(t *testing.T) {
 		"PROMETHEUS_URL": addresses["CORTEX_URL"] + "/prometheus", "PROMETHEUS_ORG_ID": tenant, "LOKI_URL": addresses["LOKI_URL"], "JAEGER_URL": addresses["JAEGER_URL"],
 	}
 	now := theNoon.AddDate(-2, 0, 0)
-	for i, name := range []string{"latency", "errors", "healthy"} {
+	for i, name := range []string{"latency", "healthy"} {
 		t.Run(name, func(t *testing.T) {
 			scenario := shop.Scenarios()[slices.IndexFunc(shop.Scenarios(), func(s shop.Scenario) bool { return s.Name == name })]
 			o := &outcome{scenario: scenario, seed: 1 + i}

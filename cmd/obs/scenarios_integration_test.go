@@ -75,7 +75,7 @@ func (o *outcome) runInReal(t *testing.T, addresses map[string]string, now time.
 // ownBackends starts a fresh set of servers beside any other, and stops it at the end.
 func ownBackends(t *testing.T) map[string]string {
 	t.Helper()
-	environment := append(os.Environ(), "OBS_BACKENDS_STATE="+t.TempDir(), fmt.Sprintf("OBS_BACKENDS_PORT_SHIFT=%d", 3700))
+	environment := append(os.Environ(), "OBS_BACKENDS_STATE="+t.TempDir(), fmt.Sprintf("OBS_BACKENDS_PORT_SHIFT=%d", 1400))
 	script := func(verb string) string {
 		cmd := exec.Command(backendsScript, verb)
 		cmd.Env = environment
