@@ -301,6 +301,7 @@ type Query struct {
 	Window          *sources.Window `json:"window,omitempty"`
 	Status          string          `json:"status"` // ok, empty, failed, cancelled, or running when it was cut off
 	Error           string          `json:"error,omitempty"`
+	Partial         string          `json:"partial,omitempty"` // what the server says is missing of its answer
 	DurationSeconds float64         `json:"duration_seconds"`
 	Bytes           int64           `json:"bytes"`
 	Records         int             `json:"records"`

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -100,7 +101,7 @@ func (c *Case) Answered() bool {
 func (c *Case) keepQueries(ledger *sources.Ledger) {
 	for _, q := range ledger.Queries() {
 		kept := Query{
-			Backend: q.Backend, Query: q.Text, Status: q.Status, Error: q.Error,
+			Backend: q.Backend, Query: q.Text, Status: q.Status, Error: q.Error, Partial: q.Partial,
 			DurationSeconds: q.Duration.Seconds(), Bytes: q.Bytes, Records: q.Records, Attempts: q.Attempts,
 		}
 		if !q.Window.IsZero() {
@@ -109,6 +110,32 @@ func (c *Case) keepQueries(ledger *sources.Ledger) {
 		}
 		c.Queries = append(c.Queries, kept)
 	}
+	for _, m := range partialAnswers(c.Queries) {
+		c.missing(m)
+	}
+}
+
+// partialAnswers are the gaps of answers that are not whole, by the servers' own account: one
+// for each backend, with one of the reasons.
+func partialAnswers(queries []Query) []Missing {
+	count, reason := map[sources.Backend]int{}, map[sources.Backend]string{}
+	for _, q := range queries {
+		if q.Partial == "" {
+			continue
+		}
+		if count[q.Backend]++; count[q.Backend] == 1 || q.Partial < reason[q.Backend] {
+			reason[q.Backend] = q.Partial
+		}
+	}
+	var all []Missing
+	for _, backend := range slices.Sorted(maps.Keys(count)) {
+		all = append(all, Missing{
+			Backend: backend, Kind: MissingTruncated,
+			Reason: fmt.Sprintf("answers that are not whole, as the server says: %d, such as: %s", count[backend], reason[backend]),
+			Hint:   "what it could not reach may hold what matters here: see whether its stores run",
+		})
+	}
+	return all
 }
 
 // interrupted notes that the run was ended before it was done.

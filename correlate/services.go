@@ -48,7 +48,9 @@ func (x *Explorer) Services(ctx context.Context, by Grouping) *ServiceTable {
 	_ = group.Wait() // its failures are in the gaps
 	note.take(t.walk.found.Missing)
 	note.ended(ctx)
-	answer.Missing, answer.Queries = note.all(), x.queriesSince(asked)
+	answer.Queries = x.queriesSince(asked)
+	note.take(partialAnswers(answer.Queries))
+	answer.Missing = note.all()
 	return answer
 }
 

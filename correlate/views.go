@@ -1,6 +1,7 @@
 package correlate
 
 import (
+	"strings"
 	"time"
 
 	"obs/sources"
@@ -94,7 +95,43 @@ type Alert struct {
 	Labels      sources.Labels `json:"labels,omitempty"`
 	Annotations sources.Labels `json:"annotations,omitempty"`
 	Value       float64        `json:"value"`
-	Query       string         `json:"query"` // that shows it, as Prometheus keeps it
+	// Query shows it, as Prometheus keeps it; of one that only Alertmanager has it is the
+	// rule's, and empty where that is not known.
+	Query string `json:"query"`
+	// What Alertmanager says: who keeps it from people, and whose turn it is; empty where it
+	// was not asked, or does not have the alert.
+	Silences    []Silence `json:"silences,omitempty"`
+	InhibitedBy []string  `json:"inhibited_by,omitempty"` // names of alerts that say more
+	MutedBy     []string  `json:"muted_by,omitempty"`     // names of times at which nobody is told
+	Receivers   []string  `json:"receivers,omitempty"`
+	// RuleURL is the rule's query where it was evaluated, as Alertmanager was told.
+	RuleURL string `json:"rule_url,omitempty"`
+	// Evidence has an entry for each backend that has the alert.
+	Evidence []Evidence `json:"evidence,omitempty"`
+}
+
+// Silence is somebody's decision not to be told of an alert.
+type Silence struct {
+	ID      string    `json:"id"`
+	By      string    `json:"by,omitempty"`
+	Comment string    `json:"comment,omitempty"`
+	Until   time.Time `json:"until,omitzero"`
+}
+
+// Quiet says in a few words what keeps the alert from people; it is empty where nothing is
+// known to.
+func (a *Alert) Quiet() string {
+	var why []string
+	if len(a.Silences) > 0 {
+		why = append(why, "silenced")
+	}
+	if len(a.InhibitedBy) > 0 {
+		why = append(why, "inhibited")
+	}
+	if len(a.MutedBy) > 0 {
+		why = append(why, "muted")
+	}
+	return strings.Join(why, ", ")
 }
 
 // MetricView is one metric of a subject over baseline and window.

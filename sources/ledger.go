@@ -19,7 +19,9 @@ type Query struct {
 	Duration time.Duration
 	Bytes    int64 // of the answer's body as read, all attempts together
 	Records  int   // series, traces, log records or names in the answer
-	Attempts int   // 1 plus the number of retries; of the first request where one question takes several
+	// Partial is what the server says is missing of its answer, cleaned; empty where nothing is.
+	Partial  string
+	Attempts int // 1 plus the number of retries; of the first request where one question takes several
 }
 
 // The states of a Query.
@@ -114,6 +116,19 @@ func (c *Call) End(records int, err error) {
 	ended := *q
 	l.mu.Unlock()
 	l.tell(ended)
+}
+
+// Partial notes what the server says is missing of its answer, of several the first. A nil
+// call ignores it.
+func (c *Call) Partial(why string) {
+	if c == nil || c.ledger == nil {
+		return
+	}
+	c.ledger.mu.Lock()
+	defer c.ledger.mu.Unlock()
+	if c.query.Partial == "" {
+		c.query.Partial = Printable(why)
+	}
 }
 
 // Part returns a context for further requests that the same question takes: what they read

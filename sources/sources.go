@@ -92,10 +92,12 @@ type Set struct {
 	Metrics Metrics
 	Traces  Traces
 	Logs    Logs
+	// Notifications tell which alerts are kept from people.
+	Notifications Notifications
 	// LogsKey tells what Logs shows from what other addresses and tenants show; it is a hash,
 	// and gives neither away.
 	LogsKey string
-	// Ledger holds every query that the three have sent, in the order of sending.
+	// Ledger holds every query that they have sent, in the order of sending.
 	Ledger *Ledger
 	// OnClose is what Close calls.
 	OnClose []func()

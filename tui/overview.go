@@ -587,8 +587,12 @@ func (o *overview) alertTable() draw.Table {
 		if a.State == "firing" {
 			level = draw.Bad
 		}
+		state := a.State
+		if quiet := a.Quiet(); quiet != "" {
+			state += ", " + quiet
+		}
 		t.Rows = append(t.Rows, []draw.Cell{
-			draw.Text(level.Sign(), o.theme.Level(level)), draw.Text(a.Name, o.theme.Plain), draw.Text(a.State, o.theme.Level(level)),
+			draw.Text(level.Sign(), o.theme.Level(level)), draw.Text(a.Name, o.theme.Plain), draw.Text(state, o.theme.Level(level)),
 			draw.Text(a.Service, o.theme.Plain), draw.Text(a.Severity, o.theme.Plain), draw.Text(correlate.Clock(a.Since), o.theme.Plain),
 			draw.Text(a.Summary, o.theme.Dim),
 		})

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
@@ -12,6 +13,8 @@ import (
 	"obs/sources"
 )
 
+var errNoAlerts = errors.New("prometheus is not configured, and neither is alertmanager: nothing else knows alerts")
+
 type alertsOptions struct{ common }
 
 func newAlerts(w world) *cobra.Command {
@@ -19,8 +22,13 @@ func newAlerts(w world) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "alerts",
 		Short: "List the alerts that are firing or pending now",
-		Long: `alerts lists what Prometheus's alerting rules have raised: firing ones first, then those that
-have been there for longest. That none is firing is an answer, and no failure.`,
+		Long: `alerts lists what Prometheus's alerting rules have raised, and what Alertmanager has: firing ones
+first, then those that have been there for longest. One that both have is one row, which says
+who silenced it, or what inhibits it. Alertmanager alone knows no pending alerts, and Prometheus
+alone no silences. That none is firing is an answer, and no failure.
+
+Alertmanager's address comes from --alertmanager-url, from ALERTMANAGER_URL, from the profile, or,
+where none is used, from the configuration of amtool.`,
 		Example: "  obs alerts\n  obs alerts -o json",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return runAlerts(cmd.Context(), o, w) },
@@ -33,11 +41,14 @@ func runAlerts(ctx context.Context, o *alertsOptions, w world) error {
 	if err := o.checkTable(w); err != nil {
 		return err
 	}
-	set, err := o.openMetrics(ctx, w)
+	set, err := o.openAny(ctx, w)
 	if err != nil {
 		return err
 	}
 	defer set.Close()
+	if set.Metrics == nil && set.Notifications == nil {
+		return usage(errNoAlerts, "set PROMETHEUS_URL or ALERTMANAGER_URL, or give --prometheus-url or --alertmanager-url")
+	}
 	ctx, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
 	now := w.now().UTC()

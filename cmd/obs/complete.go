@@ -38,7 +38,7 @@ func completions(w world, cmd *cobra.Command) {
 		"timeout": cobra.FixedCompletions(timeoutExamples, inOrder),
 		// Nothing is known of them, least of all by the names of files here.
 		"prometheus-url": cobra.NoFileCompletions, "loki-url": cobra.NoFileCompletions, "jaeger-url": cobra.NoFileCompletions,
-		"tempo-url": cobra.NoFileCompletions, "otlp-url": cobra.NoFileCompletions, "span": cobra.NoFileCompletions,
+		"tempo-url": cobra.NoFileCompletions, "alertmanager-url": cobra.NoFileCompletions, "otlp-url": cobra.NoFileCompletions, "span": cobra.NoFileCompletions,
 		"request": cobra.NoFileCompletions, "name": cobra.NoFileCompletions, "token-env": cobra.NoFileCompletions, "limit": cobra.NoFileCompletions, "seed": cobra.NoFileCompletions, "speed": cobra.NoFileCompletions,
 		"before": cobra.NoFileCompletions, "after": cobra.NoFileCompletions, "context": cobra.NoFileCompletions,
 	} {
@@ -70,7 +70,7 @@ func seenBy(w world, cmd *cobra.Command) seen {
 	}
 	o := connect.Options{
 		Profile: flag("profile"), PrometheusURL: flag("prometheus-url"), LokiURL: flag("loki-url"),
-		JaegerURL: flag("jaeger-url"), TempoURL: flag("tempo-url"),
+		JaegerURL: flag("jaeger-url"), TempoURL: flag("tempo-url"), AlertmanagerURL: flag("alertmanager-url"),
 	}
 	settings, err := connect.Load(located(w, o))
 	if err != nil {

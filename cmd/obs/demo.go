@@ -154,7 +154,7 @@ func showShop(ctx context.Context, scenario shop.Scenario, o *demoOptions, w wor
 func (o *demoOptions) openSandbox(ctx context.Context, server *sandbox.Server, w world) (sources.Set, error) {
 	o.connection.PrometheusURL, o.connection.LokiURL, o.connection.JaegerURL = server.PrometheusURL, server.LokiURL, server.JaegerURL
 	alone := w
-	alone.getenv, alone.dir = func(string) string { return "" }, nil
+	alone.getenv, alone.dir, alone.cache = func(string) string { return "" }, nil, nil
 	return o.open(ctx, alone)
 }
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -214,6 +215,7 @@ func (c *common) connectionFlags(cmd *cobra.Command) {
 	f.StringVar(&c.connection.LokiURL, "loki-url", "", "address of Loki (default $LOKI_URL or $LOKI_ADDR)")
 	f.StringVar(&c.connection.JaegerURL, "jaeger-url", "", "address of Jaeger's query service (default $JAEGER_URL)")
 	f.StringVar(&c.connection.TempoURL, "tempo-url", "", "address of Grafana Tempo, in place of Jaeger (default $TEMPO_URL, if Jaeger has no address)")
+	f.StringVar(&c.connection.AlertmanagerURL, "alertmanager-url", "", "address of Alertmanager, for who is told of alerts (default $ALERTMANAGER_URL)")
 }
 
 func (c *common) outputFlags(cmd *cobra.Command) {
@@ -297,7 +299,10 @@ func (c *common) load(w world) error {
 
 // located is options with the places of this world.
 func located(w world, o connect.Options) connect.Options {
-	o.Getenv, o.Config = w.getenv, profile.Path(w.getenv)
+	o.Getenv, o.Config, o.Amtool = w.getenv, profile.Path(w.getenv), connect.AmtoolPaths(w.getenv)
+	if dir, err := cacheOf(w); err == nil {
+		o.Cache = filepath.Join(dir, "obs")
+	}
 	if w.dir != nil {
 		o.Dir, _ = w.dir() // a folder that is gone has no file in it
 	}
@@ -313,8 +318,20 @@ func (c *common) settle(w world, f *windowFlags) error {
 	return nil
 }
 
-// open opens the sources. With --verbose every query is said as it is sent.
+// open opens the sources for a command that asks for signals, for which alerts alone are not
+// enough.
 func (c *common) open(ctx context.Context, w world) (sources.Set, error) {
+	set, err := c.openAny(ctx, w)
+	if err == nil && set.Metrics == nil && set.Logs == nil && set.Traces == nil {
+		set.Close()
+		nothing := connect.NotConfiguredError{}
+		return set, usage(nothing, nothing.Hint())
+	}
+	return set, err
+}
+
+// openAny opens the sources. With --verbose every query is said as it is sent.
+func (c *common) openAny(ctx context.Context, w world) (sources.Set, error) {
 	if c.settings == nil {
 		if err := c.load(w); err != nil {
 			return sources.Set{}, err

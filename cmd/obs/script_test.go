@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path"
 	"strconv"
 	"strings"
 	"testing"
@@ -29,6 +30,9 @@ func TestScripts(t *testing.T) {
 				return recordedAnswer(http.StatusOK, prometheusAnswers+"alerts.json")
 			}
 			return nothing(r)
+		}),
+		"TELLING": answering(t, func(r *http.Request) answer {
+			return recordedAnswer(http.StatusOK, "../../sources/alertmanager/testdata/"+path.Base(r.URL.Path)+".json")
 		}),
 		"SILENT":   silent,
 		"WEBPAGE":  answering(t, always(recordedAnswer(http.StatusOK, jaegerAnswers+"page.html"))),

@@ -17,7 +17,7 @@ import (
 	"obs/sources"
 )
 
-var errNoMetrics = errors.New("prometheus is not configured, and nothing else knows rates and alerts")
+var errNoMetrics = errors.New("prometheus is not configured, and nothing else knows rates")
 
 const noMetricsHint = "set PROMETHEUS_URL, or give --prometheus-url"
 

@@ -34,11 +34,18 @@ func AlertsText(w io.Writer, l *correlate.AlertList) error {
 
 // alertsHeadline is the list in one line.
 func alertsHeadline(l *correlate.AlertList) string {
-	firing := 0
+	firing, quiet := 0, 0
 	for i := range l.Alerts {
 		if l.Alerts[i].State == "firing" {
 			firing++
+			if l.Alerts[i].Quiet() != "" {
+				quiet++
+			}
 		}
+	}
+	told := ""
+	if quiet > 0 {
+		told = fmt.Sprintf(" (nobody is told of %d)", quiet)
 	}
 	pending := len(l.Alerts) - firing
 	switch {
@@ -49,9 +56,9 @@ func alertsHeadline(l *correlate.AlertList) string {
 	case firing == 0:
 		return fmt.Sprintf("%s %s; pending: %d", Sign(correlate.Healthy), noAlert, pending)
 	case pending == 0:
-		return fmt.Sprintf("%s alerts firing: %d", Sign(correlate.Anomalous), firing)
+		return fmt.Sprintf("%s alerts firing: %d%s", Sign(correlate.Anomalous), firing, told)
 	}
-	return fmt.Sprintf("%s alerts firing: %d, pending: %d", Sign(correlate.Anomalous), firing, pending)
+	return fmt.Sprintf("%s alerts firing: %d%s, pending: %d", Sign(correlate.Anomalous), firing, told, pending)
 }
 
 func alertSign(a *correlate.Alert) string {
@@ -80,9 +87,37 @@ func alertLines(p *page, a *correlate.Alert, at time.Time) {
 	if a.Summary != "" {
 		indented(p, "    ", a.Summary)
 	}
+	for _, why := range quiet(a) {
+		indented(p, "    ", why)
+	}
 	if a.RunbookURL != "" {
 		p.line("    runbook: %s", a.RunbookURL)
 	}
+}
+
+// quiet has a sentence for each reason why people are not told of an alert.
+func quiet(a *correlate.Alert) []string {
+	var all []string
+	for _, s := range a.Silences {
+		text := "silenced"
+		if s.By != "" {
+			text += " by " + s.By
+		}
+		if !s.Until.IsZero() {
+			text += " until " + s.Until.UTC().Format("2006-01-02 15:04:05 UTC")
+		}
+		if s.Comment != "" {
+			text += ": " + s.Comment
+		}
+		all = append(all, text)
+	}
+	if len(a.InhibitedBy) > 0 {
+		all = append(all, "inhibited by "+strings.Join(a.InhibitedBy, ", "))
+	}
+	if len(a.MutedBy) > 0 {
+		all = append(all, "muted by the time interval "+strings.Join(a.MutedBy, ", "))
+	}
+	return all
 }
 
 // AlertsMarkdown writes the list for a ticket.
@@ -109,7 +144,15 @@ func markdownAlerts(p *page, all []correlate.Alert) {
 			value = correlate.Quantity(a.Value, "")
 		}
 		p.line("| %s | %s | %s | %s | %s | %s | %s | %s | %s |", alertSign(a), escape(a.State), escape(a.Severity), escape(a.Name), escape(a.Service),
-			escape(strings.TrimPrefix(since(a, time.Time{}), "since ")), escape(value), escape(a.Summary), escape(a.RunbookURL))
+			escape(strings.TrimPrefix(since(a, time.Time{}), "since ")), escape(value), escape(strings.Join(append(nonEmpty(a.Summary), quiet(a)...), "; ")), escape(a.RunbookURL))
 	}
 	p.blank()
+}
+
+// nonEmpty is a list of a text, or of none.
+func nonEmpty(text string) []string {
+	if text == "" {
+		return nil
+	}
+	return []string{text}
 }

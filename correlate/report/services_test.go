@@ -66,6 +66,10 @@ func madeAlerts() *correlate.AlertList {
 				Labels: sources.Labels{"alertname": "支付 slow"}, Annotations: sources.Labels{"summary": "it takes 4 s | or *longer*"},
 			},
 			{Name: "Queue", State: "pending", Since: noon.Add(9 * time.Minute), Value: math.NaN()},
+			{
+				Name: "Quiet", State: "firing", Since: noon, Value: math.NaN(), InhibitedBy: []string{"Old", "Queue"}, MutedBy: []string{"nights"}, Receivers: []string{"chat"},
+				Silences: []correlate.Silence{{ID: "1", By: "on-call", Comment: "known | *really*", Until: noon.Add(time.Hour)}, {ID: "2"}},
+			},
 			{Name: "Old", State: "firing", Value: math.Inf(1)},
 		},
 		Missing: []correlate.Missing{}, Queries: []correlate.Query{{Backend: sources.Prometheus, Query: "GET /api/v1/alerts", Status: sources.QueryOK}},

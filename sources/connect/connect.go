@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"obs/sources"
+	"obs/sources/alertmanager"
 	"obs/sources/connect/profile"
 	"obs/sources/jaeger"
 	"obs/sources/loki"
@@ -35,13 +36,16 @@ import (
 // profile.
 type Options struct {
 	// From the flags; empty when not given.
-	PrometheusURL, LokiURL, JaegerURL, TempoURL string
+	PrometheusURL, LokiURL, JaegerURL, TempoURL, AlertmanagerURL string
 	// Profile is the one to use, from a flag; OBS_PROFILE's or the current one when empty.
 	Profile string
 	// Config is the path of the configuration file; empty to read none.
 	Config string
 	// Dir is the working directory, whose own file is read; empty to read none.
 	Dir string
+	// Amtool are paths of configurations of amtool, of which the first that there is may tell
+	// where the Alertmanager is; none to read none.
+	Amtool []string
 	// Getenv reads the environment; os.Getenv when nil.
 	Getenv func(string) string
 	Ledger *sources.Ledger
@@ -61,7 +65,7 @@ type kind struct {
 	own     func(*profile.Profile) **profile.Connection
 	explain func(status int, body []byte) string
 	final   func(status int, body []byte) bool
-	open    func(*sources.Set, *transport.Client)
+	open    func(*sources.Set, *transport.Client, sources.Abilities)
 }
 
 var kinds = []kind{
@@ -70,28 +74,45 @@ var kinds = []kind{
 		given:   func(o *Options) string { return o.PrometheusURL },
 		own:     func(p *profile.Profile) **profile.Connection { return &p.Prometheus },
 		explain: prometheus.Explain, final: prometheus.Final,
-		open: func(set *sources.Set, c *transport.Client) { set.Metrics = prometheus.New(c, set.Ledger) },
+		open: func(set *sources.Set, c *transport.Client, _ sources.Abilities) {
+			set.Metrics = prometheus.New(c, set.Ledger)
+		},
 	},
 	{
 		backend: sources.Loki, flag: "--loki-url", prefix: "LOKI", address: []string{"LOKI_URL", "LOKI_ADDR"},
 		given:   func(o *Options) string { return o.LokiURL },
 		own:     func(p *profile.Profile) **profile.Connection { return &p.Loki },
 		explain: loki.Explain,
-		open:    func(set *sources.Set, c *transport.Client) { set.Logs = loki.New(c, set.Ledger) },
+		open: func(set *sources.Set, c *transport.Client, known sources.Abilities) {
+			set.Logs = loki.New(c, set.Ledger).Remember(known)
+		},
 	},
 	{
 		backend: sources.Jaeger, flag: "--jaeger-url", prefix: "JAEGER", address: []string{"JAEGER_URL"},
 		given:   func(o *Options) string { return o.JaegerURL },
 		own:     func(p *profile.Profile) **profile.Connection { return &p.Jaeger },
 		explain: jaeger.Explain,
-		open:    func(set *sources.Set, c *transport.Client) { set.Traces = jaeger.New(c, set.Ledger) },
+		open: func(set *sources.Set, c *transport.Client, known sources.Abilities) {
+			set.Traces = jaeger.New(c, set.Ledger).Remember(known)
+		},
 	},
 	{
 		backend: sources.Tempo, flag: "--tempo-url", prefix: "TEMPO", address: []string{"TEMPO_URL"},
 		given:   func(o *Options) string { return o.TempoURL },
 		own:     func(p *profile.Profile) **profile.Connection { return &p.Tempo },
 		explain: tempo.Explain,
-		open:    func(set *sources.Set, c *transport.Client) { set.Traces = tempo.New(c, set.Ledger) },
+		open: func(set *sources.Set, c *transport.Client, known sources.Abilities) {
+			set.Traces = tempo.New(c, set.Ledger).Remember(known)
+		},
+	},
+	{
+		backend: sources.Alertmanager, flag: "--alertmanager-url", prefix: "ALERTMANAGER", address: []string{"ALERTMANAGER_URL"},
+		given:   func(o *Options) string { return o.AlertmanagerURL },
+		own:     func(p *profile.Profile) **profile.Connection { return &p.Alertmanager },
+		explain: alertmanager.Explain,
+		open: func(set *sources.Set, c *transport.Client, _ sources.Abilities) {
+			set.Notifications = alertmanager.New(c, set.Ledger)
+		},
 	},
 }
 
@@ -186,6 +207,7 @@ func Load(o Options) (*Settings, error) {
 	if s.Grafana, err = s.grafana(used); err != nil {
 		return nil, err
 	}
+	s.askAmtool()
 	s.hash = s.hashed()
 	return s, nil
 }
@@ -382,7 +404,7 @@ func Open(o Options) (sources.Set, error) {
 }
 
 // Open checks the addresses and returns what can be read from. A backend without an
-// address is left nil; that all three are is a NotConfiguredError. Where there is a Grafana,
+// address is left nil; that all are is a NotConfiguredError. Where there is a Grafana,
 // it is asked for the data sources that are still missing.
 func (s *Settings) Open(ctx context.Context) (sources.Set, error) {
 	set := sources.Set{Ledger: s.options.Ledger}
@@ -398,7 +420,7 @@ func (s *Settings) Open(ctx context.Context) (sources.Set, error) {
 			}
 		}
 	}
-	if set.Metrics == nil && set.Logs == nil && set.Traces == nil {
+	if set.Metrics == nil && set.Logs == nil && set.Traces == nil && set.Notifications == nil {
 		return sources.Set{}, NotConfiguredError{}
 	}
 	return set, nil
@@ -413,7 +435,7 @@ func (s *Settings) open(set *sources.Set, k kind, t Target) error {
 		return err
 	}
 	set.OnClose = append(set.OnClose, client.Close)
-	k.open(set, client)
+	k.open(set, client, s.abilities(t))
 	if t.explore != nil {
 		t.explore.wrap(set, k.backend)
 	}

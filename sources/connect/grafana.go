@@ -56,6 +56,8 @@ type Linked struct {
 		Matcher     string `json:"matcherRegex" yaml:"matcherRegex"`
 		UID         string `json:"datasourceUid" yaml:"datasourceUid"`
 	} `json:"derivedFields" yaml:"derivedFields"`
+	// Alertmanager's: "prometheus" for one of its own, else it is Mimir's or Cortex's.
+	Implementation string `json:"implementation" yaml:"implementation"`
 }
 
 // UnmarshalJSON takes over what is understood: other plugins keep other things there, of any
@@ -100,8 +102,10 @@ func (s *Settings) grafana(used *profile.Profile) (*GrafanaTarget, error) {
 		at := "grafana in profile " + s.Profile
 		return &GrafanaTarget{Target{URL: g.URL, Origin: "grafana.url in profile " + s.Profile, Credentials: at, Access: access, give: byKeys(grafanaBackend, s.Profile)}, g.Datasources}, nil
 	}
-	if len(s.Targets) > 0 {
-		return nil, nil
+	for b := range s.Targets {
+		if b != sources.Alertmanager { // which says nothing of where signals are
+			return nil, nil
+		}
 	}
 	first := func(names ...string) (value, name string) {
 		for _, name := range names {
@@ -155,6 +159,9 @@ func (g *GrafanaTarget) through(d DataSource) Target {
 	t := g.Target
 	t.explore = &explore{transport.Redact(g.URL), d.UID, d.Type}
 	t.URL = strings.TrimRight(g.URL, "/") + "/api/datasources/proxy/uid/" + d.UID
+	if dataSourceTypes[d.Type] == sources.Alertmanager && d.JSONData.Implementation != "prometheus" {
+		t.URL += "/alertmanager"
+	}
 	t.Origin = fmt.Sprintf("%s (data source %s)", g.Origin, d.Name)
 	return t
 }

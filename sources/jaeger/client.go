@@ -48,21 +48,65 @@ func New(http *transport.Client, ledger *sources.Ledger) *Client {
 	return &Client{http: http, ledger: ledger}
 }
 
+// Remember makes the client go by what is known of the server from an earlier run, and keep
+// what it finds out. Nothing is known where it is nil. It comes before the first question.
+func (c *Client) Remember(known sources.Abilities) *Client {
+	c.api.remember(known, "jaeger.api")
+	c.tagged.remember(known, "jaeger.search-by-attribute")
+	return c
+}
+
 // Backend implements sources.Traces.
 func (c *Client) Backend() sources.Backend { return sources.Jaeger }
 
 // choice is two ways to ask for the same thing, of which a server may know only the
 // second. Once that has shown it goes straight to the second.
-type choice struct{ second atomic.Bool }
+type choice struct {
+	second atomic.Bool
+	// recalled tells that the second is known from an earlier run only.
+	recalled atomic.Bool
+
+	known sources.Abilities // nil to remember nothing
+	name  string            // of the choice there
+}
+
+// onlySecond is what is remembered of a server that knows only the second way.
+const onlySecond = "second"
+
+func (c *choice) remember(known sources.Abilities, name string) {
+	c.known, c.name = known, name
+	if known != nil && known.Recall(name) == onlySecond {
+		c.second.Store(true)
+		c.recalled.Store(true)
+	}
+}
+
+// learn notes whether the server knows only the second way.
+func (c *choice) learn(second bool) {
+	c.recalled.Store(false)
+	if c.second.Swap(second) == second || c.known == nil {
+		return
+	}
+	value := ""
+	if second {
+		value = onlySecond
+	}
+	c.known.Learn(c.name, value)
+}
 
 // pick asks in the first way, and in the second if the server does not know the
 // first. The second is remembered only when it was answered: a proxy's error page
 // in place of both says nothing about the server. Questions that start before the
 // first answer may each find out for themselves; to make them wait for one another
-// would cost every other server time.
+// would cost every other server time. Where only an earlier run says that the server
+// does not know the first, and it does not know the second, it is another server now.
 func pick[T any](c *choice, first, second func() (T, error)) (T, error) {
 	if c.second.Load() {
-		return second()
+		answer, err := second()
+		if !errors.Is(err, sources.ErrNotThisAPI) || !c.recalled.Load() {
+			return answer, err
+		}
+		c.learn(false)
 	}
 	answer, err := first()
 	if !errors.Is(err, sources.ErrNotThisAPI) {
@@ -71,7 +115,7 @@ func pick[T any](c *choice, first, second func() (T, error)) (T, error) {
 	other, otherErr := second()
 	switch {
 	case otherErr == nil, errors.Is(otherErr, sources.ErrNotFound):
-		c.second.Store(true)
+		c.learn(true)
 	case errors.Is(otherErr, sources.ErrNotThisAPI):
 		return answer, err
 	}

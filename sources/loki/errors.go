@@ -80,6 +80,9 @@ func (c *Client) withLines(want int, ask func(lines int) error) error {
 	err := ask(lines)
 	if allowed, ok := allowedLines(err, lines); ok {
 		c.lines.Store(int64(allowed))
+		if c.known != nil {
+			c.known.Learn(abilityLines, strconv.Itoa(allowed))
+		}
 		err = ask(allowed)
 	}
 	return err

@@ -3,9 +3,12 @@ package loki_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"reflect"
+	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -180,6 +183,52 @@ func TestFieldsOfAServerWithALowerLimit(t *testing.T) {
 	}
 	if want := []string{"200", "7", "7"}; !reflect.DeepEqual(asked, want) {
 		t.Errorf("asked for %v lines, want %v", asked, want)
+	}
+}
+
+// remembered is what earlier runs found out.
+type remembered map[string]string
+
+func (r remembered) Recall(name string) string { return r[name] }
+
+func (r remembered) Learn(name, value string) { r[name] = value }
+
+// How many lines a server gives at once is known to the next run, and learnt anew where it
+// gives fewer than that.
+func TestLinesOfAnEarlierRun(t *testing.T) {
+	var asked []string
+	most := 50
+	server := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked = append(asked, r.FormValue("line_limit"))
+		if limit, err := strconv.Atoi(r.FormValue("line_limit")); err != nil || limit > most {
+			http.Error(w, fmt.Sprintf("max entries limit per query exceeded, limit > max_entries_limit_per_query (%d > %d)", limit, most), http.StatusBadRequest)
+			return
+		}
+		_, _ = w.Write(read(t, "fields.json"))
+	})
+	known := remembered{}
+	run := func() {
+		t.Helper()
+		client, _ := open(t, server)
+		if fields, err := client.Remember(known).Fields(t.Context(), lines, recorded); err != nil || len(fields) != 7 {
+			t.Fatal(fields, err)
+		}
+	}
+	run()
+	run()
+	most = 7
+	run()
+	run()
+	if want := []string{"200", "50", "50", "50", "7", "7"}; !slices.Equal(asked, want) {
+		t.Errorf("asked for %v lines, want %v", asked, want)
+	}
+	asked = nil
+	for _, known["loki.lines"] = range []string{"-1", "0", "x", "99999999"} {
+		most = 200
+		run()
+	}
+	if want := []string{"200", "200", "200", "200"}; !slices.Equal(asked, want) {
+		t.Errorf("with nonsense kept: asked for %v lines, want %v", asked, want)
 	}
 }
 

@@ -28,7 +28,11 @@ type Client struct {
 	ledger *sources.Ledger
 	// lines is how many the server gives at once, as far as is known.
 	lines atomic.Int64
+	known sources.Abilities // nil to remember nothing
 }
+
+// abilityLines is under which name is remembered how many lines the server gives at once.
+const abilityLines = "loki.lines"
 
 var _ sources.Logs = (*Client)(nil)
 
@@ -37,6 +41,19 @@ var _ sources.Logs = (*Client)(nil)
 func New(client *transport.Client, ledger *sources.Ledger) *Client {
 	c := &Client{client: client, ledger: ledger}
 	c.lines.Store(defaultLines)
+	return c
+}
+
+// Remember makes the client go by what is known of the server from an earlier run, and keep
+// what it finds out. Nothing is known where it is nil. It comes before the first question.
+func (c *Client) Remember(known sources.Abilities) *Client {
+	c.known = known
+	if known != nil {
+		// Fewer than a server gives cost another page, more a refusal, which tells how many.
+		if lines, err := strconv.Atoi(known.Recall(abilityLines)); err == nil && lines > 0 && lines < defaultLines {
+			c.lines.Store(int64(lines))
+		}
+	}
 	return c
 }
 

@@ -57,10 +57,26 @@ var kinds = map[string]error{
 	"internal":       sources.ErrServer,
 }
 
+const limitedTenant = "ask for a shorter window or for fewer services with --service: the tenant's limits bound what a query reads (max_fetched_series_per_query and its like)"
+
 // advice is what to do about refusals that say these words.
 var advice = []struct{ words, hint string }{
 	{"too many samples into memory", "ask for a shorter window or for fewer services: the server's --query.max-samples bounds a query"},
 	{"time range exceeds the limit", "ask for a shorter window: the server bounds that of a query"},
+	// Mimir's, by their IDs (https://grafana.com/docs/mimir/latest/manage/mimir-runbooks/#errors-catalog).
+	{"err-mimir-max-query-length", "ask for a shorter window: the tenant's limits bound that of a query"},
+	{"err-mimir-max-total-query-length", "ask for a shorter window: the tenant's limits bound that of a query"},
+	{"err-mimir-max-query-expression-size-bytes", "ask for fewer services with --service: the tenant's limits bound a query's text"},
+	{"err-mimir-max-", limitedTenant},
+	{"err-mimir-query-blocked", "the server's operators block this query for the tenant"},
+	// Cortex's, and Mimir's of before 2.2.
+	{"the query hit the ", limitedTenant},
+	{"the query response size exceeds limit", limitedTenant},
+	// VictoriaMetrics's.
+	{"-search.max", "ask for a shorter window or for fewer services with --service: VictoriaMetrics's -search.max* flags bound a query"},
+	// Those of all that have tenants.
+	{"no org id", "this server has several tenants: name one with PROMETHEUS_ORG_ID or tenant in the profile, which is sent as X-Scope-OrgID"},
+	{"contains unsupported character '|'", "this server reads one tenant at a time, as its tenant federation is off: name one of them"},
 }
 
 // refine makes an error of the transport say what the body of the refusal tells.
@@ -75,6 +91,7 @@ func (w wire) refine(ctx context.Context, err error, body []byte) error {
 	for _, a := range advice {
 		if strings.Contains(failure.Detail, a.words) {
 			failure.Hint = a.hint
+			break
 		}
 	}
 	return failure

@@ -22,23 +22,83 @@ import (
 	"obs/sources/transport"
 )
 
-// live is a client of the real server.
-func live(t *testing.T) *bench {
+// server is one that speaks the API: where it is read, and where it is written to.
+type server struct {
+	name, origin, path, tenant string
+	otlp                       string // the path of its OTLP receiver
+	page                       bool   // it has one of its own
+}
+
+// servers are those that every question here is put to. Cortex has no targets: what it is
+// asked for is pushed, for a tenant of the run's own.
+var servers = []server{
+	{name: "prometheus", origin: "PROMETHEUS_URL", otlp: "/api/v1/otlp/v1/metrics", page: true},
+	{name: "cortex", origin: "CORTEX_URL", path: "/prometheus", otlp: "/api/v1/otlp/v1/metrics", tenant: fmt.Sprintf("obs-test-%08x", rand.Uint32())},
+}
+
+// liveBench is a client of a real server.
+type liveBench struct {
+	*bench
+	server
+
+	root string // below which it is written to
+}
+
+// everywhere runs a test for each real server.
+func everywhere(t *testing.T, test func(*testing.T, *liveBench)) {
 	t.Helper()
-	address := os.Getenv("PROMETHEUS_URL")
+	for _, s := range servers {
+		t.Run(s.name, func(t *testing.T) {
+			b := live(t, s)
+			if s.tenant != "" {
+				b.push(t, "prometheus", map[string]any{"name": "up", "description": "Whether it is up.", "gauge": upPoints()}, map[string]any{
+					"name": "prometheus_http_requests", "description": "Requests.", "sum": map[string]any{
+						"aggregationTemporality": 2, "isMonotonic": true, "dataPoints": requestPoints(),
+					},
+				})
+			}
+			test(t, b)
+		})
+	}
+}
+
+// upPoints are some samples of the last half minute, each 1.
+func upPoints() map[string]any {
+	var all []map[string]any
+	for i := range 6 {
+		all = append(all, map[string]any{"timeUnixNano": fmt.Sprint(time.Now().Add(time.Duration(i-6) * 5 * time.Second).UnixNano()), "asDouble": 1})
+	}
+	return map[string]any{"dataPoints": all}
+}
+
+// requestPoints are counters of ten handlers, now.
+func requestPoints() (all []map[string]any) {
+	for i := range 10 {
+		all = append(all, map[string]any{
+			"timeUnixNano": fmt.Sprint(time.Now().UnixNano()), "asInt": fmt.Sprint(i),
+			"attributes": []any{map[string]any{"key": "handler", "value": map[string]any{"stringValue": fmt.Sprint("/", i)}}},
+		})
+	}
+	return all
+}
+
+// live is a client of the real server.
+func live(t *testing.T, s server) *liveBench {
+	t.Helper()
+	address := strings.TrimRight(os.Getenv(s.origin), "/")
 	if address == "" {
-		t.Fatal("PROMETHEUS_URL is not set: the backends' script in testdata prints it")
+		t.Fatalf("%s is not set: the backends' script in testdata prints it", s.origin)
 	}
 	base := &http.Transport{}
 	t.Cleanup(base.CloseIdleConnections)
 	client, err := transport.New(transport.Options{
-		Backend: sources.Prometheus, URL: address, Origin: "PROMETHEUS_URL", Base: base,
-		Explain: prometheus.Explain, Final: prometheus.Final,
+		Backend: sources.Prometheus, URL: address + s.path, Origin: s.origin, Base: base,
+		Explain: prometheus.Explain, Final: prometheus.Final, Access: transport.Access{Tenant: s.tenant},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &bench{ledger: &sources.Ledger{}, url: strings.TrimRight(address, "/")}
+	b := &liveBench{bench: &bench{ledger: &sources.Ledger{}, url: address + s.path}, server: s, root: address}
 	b.Client = prometheus.New(client, b.ledger)
 	return b
 }
@@ -61,8 +121,10 @@ func eventually(t *testing.T, what string, holds func() (bool, error)) {
 	t.Fatalf("%s: not within 30 s (%v)", what, err)
 }
 
-func TestLiveQueries(t *testing.T) {
-	b := live(t)
+func TestLiveQueries(t *testing.T) { everywhere(t, liveQueries) }
+
+func liveQueries(t *testing.T, b *liveBench) {
+	t.Helper()
 	eventually(t, "a target that is up", func() (bool, error) {
 		answer, err := b.Instant(t.Context(), `up{job="prometheus"}`, time.Now())
 		return len(answer.Series) == 1 && answer.Series[0].Samples[0].Value == 1, err
@@ -88,8 +150,10 @@ func TestLiveQueries(t *testing.T) {
 	}
 }
 
-func TestLiveListings(t *testing.T) {
-	b := live(t)
+func TestLiveListings(t *testing.T) { everywhere(t, liveListings) }
+
+func liveListings(t *testing.T, b *liveBench) {
+	t.Helper()
 	eventually(t, "names of metrics", func() (bool, error) {
 		names, err := b.LabelValues(t.Context(), "__name__", nil, lately(5*time.Minute))
 		return slices.Contains(names, "up"), err
@@ -116,8 +180,10 @@ func TestLiveListings(t *testing.T) {
 	}
 }
 
-func TestLiveErrors(t *testing.T) {
-	b := live(t)
+func TestLiveErrors(t *testing.T) { everywhere(t, liveErrors) }
+
+func liveErrors(t *testing.T, b *liveBench) {
+	t.Helper()
 	for query, detail := range map[string]string{
 		"rate((": "bad_data: ",
 		`vector(1) * on () (vector(1) or label_replace(vector(1), "a", "b", "", ""))`: "execution: ",
@@ -137,8 +203,10 @@ func TestLiveErrors(t *testing.T) {
 }
 
 // The server's limit lies where this package thinks it does.
-func TestLivePoints(t *testing.T) {
-	b := live(t)
+func TestLivePoints(t *testing.T) { everywhere(t, livePoints) }
+
+func livePoints(t *testing.T, b *liveBench) {
+	t.Helper()
 	for steps, warnings := range map[int]int{11_000: 0, 11_001: 1, 100_000: 1} {
 		w := lately(time.Duration(steps) * time.Second)
 		answer, err := b.Range(t.Context(), "vector(1)", w, time.Second)
@@ -151,7 +219,14 @@ func TestLivePoints(t *testing.T) {
 		}
 	}
 	request := fmt.Sprintf("%s/api/v1/query_range?query=vector(1)&start=0&end=11001&step=1", b.url)
-	response, err := http.Get(request)
+	asked, err := http.NewRequest(http.MethodGet, request, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b.tenant != "" {
+		asked.Header.Set("X-Scope-OrgID", b.tenant)
+	}
+	response, err := http.DefaultClient.Do(asked)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,8 +239,10 @@ func TestLivePoints(t *testing.T) {
 
 // A histogram of either kind can be asked for quantiles, and its exemplars lead to
 // traces.
-func TestLiveHistograms(t *testing.T) {
-	b := live(t)
+func TestLiveHistograms(t *testing.T) { everywhere(t, liveHistograms) }
+
+func liveHistograms(t *testing.T, b *liveBench) {
+	t.Helper()
 	job := fmt.Sprintf("obs-test-%08x", rand.Uint32())
 	at := time.Now().UTC().Truncate(time.Second)
 	const traceOfNative, traceOfClassic, span = "0af7651916cd43dd8448eb211c80319c", "4bf92f3577b34da6a3ce929d0e0e4736", "b7ad6b7169203331"
@@ -255,7 +332,7 @@ func exemplar(at time.Time, trace, span string) []map[string]any {
 }
 
 // push sends metrics to the server's OTLP receiver.
-func (b *bench) push(t *testing.T, job string, metrics ...map[string]any) {
+func (b *liveBench) push(t *testing.T, job string, metrics ...map[string]any) {
 	t.Helper()
 	body, err := json.Marshal(map[string]any{"resourceMetrics": []any{map[string]any{
 		"resource":     map[string]any{"attributes": []any{map[string]any{"key": "service.name", "value": map[string]any{"stringValue": job}}}},
@@ -265,7 +342,15 @@ func (b *bench) push(t *testing.T, job string, metrics ...map[string]any) {
 		t.Fatal(err)
 	}
 	defer http.DefaultClient.CloseIdleConnections()
-	response, err := http.Post(b.url+"/api/v1/otlp/v1/metrics", "application/json", bytes.NewReader(body))
+	request, err := http.NewRequest(http.MethodPost, b.root+b.otlp, bytes.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Content-Type", "application/json")
+	if b.tenant != "" {
+		request.Header.Set("X-Scope-OrgID", b.tenant)
+	}
+	response, err := http.DefaultClient.Do(request)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -277,7 +362,15 @@ func (b *bench) push(t *testing.T, job string, metrics ...map[string]any) {
 
 // The page's address leads somewhere in the real server's own routes.
 func TestLiveLink(t *testing.T) {
-	b := live(t)
+	everywhere(t, func(t *testing.T, b *liveBench) {
+		if b.page {
+			liveLink(t, b)
+		}
+	})
+}
+
+func liveLink(t *testing.T, b *liveBench) {
+	t.Helper()
 	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	defer client.CloseIdleConnections()
 	response, err := client.Get(b.Link(`up{job="a b"}`, window))
@@ -291,5 +384,46 @@ func TestLiveLink(t *testing.T) {
 	to, err := response.Location()
 	if err != nil || !strings.HasSuffix(to.Path, "/query") || to.Query().Get("g0.expr") != `up{job="a b"}` {
 		t.Errorf("HTTP %d to %v, %v", response.StatusCode, to, err)
+	}
+}
+
+// What a server has or has not, it says in a form that is understood.
+func TestLiveServer(t *testing.T) {
+	everywhere(t, func(t *testing.T, b *liveBench) {
+		described, err := b.Describe(t.Context())
+		if err != nil || described.Product != b.name || described.Version == "" || described.Clock.IsZero() {
+			t.Errorf("it is %+v, %v", described, err)
+		}
+		counts, err := b.CountLabels(t.Context())
+		switch b.name {
+		case "prometheus":
+			if err != nil || len(counts) == 0 {
+				t.Errorf("labels: %v, %v", counts, err)
+			}
+		default: // Cortex has no such page
+			if failure := (*sources.Error)(nil); !errors.Is(err, sources.ErrNotFound) || !errors.As(err, &failure) || !strings.Contains(failure.Hint, "count(count by") {
+				t.Errorf("labels: %v, %v", counts, err)
+			}
+		}
+	})
+}
+
+// A server with several tenants that is told of none, or of two, says what to do.
+func TestLiveTenants(t *testing.T) {
+	for tenant, want := range map[string]struct {
+		kind error
+		hint string
+	}{"": {sources.ErrRefused, "PROMETHEUS_ORG_ID"}, "a|b": {sources.ErrBadQuery, "one tenant at a time"}, "nobody-of-this-name": {}} {
+		s := servers[1]
+		s.tenant = tenant
+		answer, err := live(t, s).Instant(t.Context(), "up", time.Now())
+		failure := (*sources.Error)(nil)
+		if want.kind == nil {
+			if err != nil || answer.Series != nil {
+				t.Errorf("%q: %+v, %v", tenant, answer, err)
+			}
+		} else if !errors.Is(err, want.kind) || !errors.As(err, &failure) || !strings.Contains(failure.Hint, want.hint) {
+			t.Errorf("%q: %v, want %v and %q", tenant, err, want.kind, want.hint)
+		}
 	}
 }

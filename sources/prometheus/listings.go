@@ -3,6 +3,7 @@ package prometheus
 import (
 	"cmp"
 	"context"
+	"errors"
 	"math"
 	"slices"
 	"strconv"
@@ -21,10 +22,11 @@ func (c *Client) LabelValues(ctx context.Context, label string, matching []strin
 	name := model.EscapeName(label, model.ValueEncodingEscaping)
 	q := question{text: listing("/api/v1/label/"+label+"/values", matchers(matching)...), window: w}
 	err = c.ask(ctx, q, func(ctx context.Context) (int, error) {
-		found, _, _, err := c.api.LabelValues(ctx, name, matching, w.From, w.To)
+		found, warnings, _, err := c.api.LabelValues(ctx, name, matching, w.From, w.To)
 		if err != nil {
 			return 0, err
 		}
+		notePartial(ctx, warnings)
 		for _, value := range found {
 			values = append(values, string(value))
 		}
@@ -42,9 +44,12 @@ func (c *Client) Series(ctx context.Context, matching []string, w sources.Window
 		options = append(options, v1.WithLimit(uint64(limit)))
 	}
 	err = c.ask(ctx, question{text: listing("/api/v1/series", params...), window: w}, func(ctx context.Context) (int, error) {
-		found, _, _, err := c.api.Series(ctx, matching, w.From, w.To, options...)
+		found, warnings, _, err := c.api.Series(ctx, matching, w.From, w.To, options...)
 		if err != nil {
 			return 0, err
+		}
+		if limit <= 0 || len(found) < limit { // that it was cut is what was asked for
+			notePartial(ctx, warnings)
 		}
 		if limit > 0 && len(found) > limit { // servers of before 2.54 know no limit
 			found = found[:limit]
@@ -109,9 +114,11 @@ func (c *Client) Exemplars(ctx context.Context, query string, w sources.Window) 
 	return exemplars, err
 }
 
-// Alerts implements sources.Metrics with /api/v1/alerts.
+// Alerts implements sources.Metrics with /api/v1/alerts. VictoriaMetrics answers with none
+// for whoever evaluates rules elsewhere; one that has no rules either is an error that is
+// ErrNotFound.
 func (c *Client) Alerts(ctx context.Context) (alerts []sources.Alert, err error) {
-	q := question{text: listing("/api/v1/alerts"), missing: "this server evaluates no alerting rules: look for alerts where they are evaluated"}
+	q := question{text: listing("/api/v1/alerts"), missing: "this server evaluates no alerting rules: look for alerts where they are evaluated, or name that server to it (VictoriaMetrics's -vmalert.proxyURL), or give ALERTMANAGER_URL"}
 	err = c.ask(ctx, q, func(ctx context.Context) (int, error) {
 		found, err := c.api.Alerts(ctx)
 		if err != nil {
@@ -130,6 +137,13 @@ func (c *Client) Alerts(ctx context.Context) (alerts []sources.Alert, err error)
 				Labels: labels(a.Labels), Annotations: labels(a.Annotations),
 				ActiveAt: a.ActiveAt.UTC(), Value: value,
 			})
+		}
+		if len(found.Alerts) == 0 && c.victoria.Load() {
+			if rules, err := c.api.Rules(sources.CallFrom(ctx).Part(ctx), nil); err == nil && len(rules.Groups) == 0 {
+				failure := c.http.Failure(ctx, sources.ErrNotFound, errors.New("it has no alerting rules"))
+				failure.Hint = q.missing
+				return 0, failure
+			}
 		}
 		return len(alerts), nil
 	})

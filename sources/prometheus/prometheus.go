@@ -1,6 +1,6 @@
 // Package prometheus reads time series over Prometheus's HTTP API
-// (https://prometheus.io/docs/prometheus/latest/querying/api/), which Thanos, Mimir and
-// VictoriaMetrics speak too. It is the one place that knows that API's wire format, its
+// (https://prometheus.io/docs/prometheus/latest/querying/api/), which Thanos, Mimir, Cortex
+// and VictoriaMetrics speak too. It is the one place that knows that API's wire format, its
 // limits and its error texts; the decoding itself is client_golang's.
 //
 // It does not build PromQL, judge what it reads or choose among exemplars, and it never
@@ -11,6 +11,7 @@ package prometheus
 import (
 	"context"
 	"net/url"
+	"sync/atomic"
 	"time"
 
 	v1 "github.com/prometheus/client_golang/api/prometheus/v1"
@@ -25,6 +26,8 @@ type Client struct {
 	http   *transport.Client
 	api    v1.API
 	ledger *sources.Ledger
+	// victoria is set once an answer was VictoriaMetrics's.
+	victoria *atomic.Bool
 }
 
 var _ sources.Metrics = (*Client)(nil)
@@ -33,7 +36,8 @@ var _ sources.Metrics = (*Client)(nil)
 // may be nil. Give the transport Explain and Final of this package. Nothing is sent: an
 // address is checked by the transport, and a server by the first question.
 func New(http *transport.Client, ledger *sources.Ledger) *Client {
-	return &Client{http: http, api: v1.NewAPI(wire{http}), ledger: ledger}
+	victoria := &atomic.Bool{}
+	return &Client{http: http, api: v1.NewAPI(wire{http, victoria}), ledger: ledger, victoria: victoria}
 }
 
 // question is what the ledger says of a request.
@@ -59,7 +63,7 @@ func (c *Client) ask(ctx context.Context, q question, send func(context.Context)
 // Link is the address of query's graph over w in Prometheus's own page. The page has
 // been at /query since version 3 and was at /graph before; a server of version 3 sends
 // whoever asks for /graph on to /query, with all parameters, and reads the old page's
-// number of a tab. A zero window leaves the time to the page: the last hour.
+// number of a tab. Thanos and VictoriaMetrics have such a page too, Cortex has none. A zero window leaves the time to the page: the last hour.
 func (c *Client) Link(query string, w sources.Window) string {
 	params := url.Values{"g0.expr": {query}, "g0.tab": {"0"}}
 	if !w.IsZero() {

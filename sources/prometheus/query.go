@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	v1 "github.com/prometheus/client_golang/api/prometheus/v1"
@@ -64,6 +65,7 @@ func (c *Client) series(ctx context.Context, q question, send func(context.Conte
 		if answer.Series, histograms, err = seriesOf(value); err != nil {
 			return 0, err
 		}
+		notePartial(ctx, warnings)
 		for _, remark := range slices.Concat(warnings, v1.Warnings(infos)) {
 			answer.Warnings = append(answer.Warnings, sources.Printable(remark))
 		}
@@ -74,6 +76,21 @@ func (c *Client) series(ctx context.Context, q question, send func(context.Conte
 		return len(answer.Series), nil
 	})
 	return answer, err
+}
+
+// aboutQuery begins what the engine remarks on a query, since Prometheus 2.48; older servers
+// remark nothing on it.
+const aboutQuery = "PromQL "
+
+// notePartial keeps what the server warns of its own data: Thanos names the stores that did
+// not answer (https://thanos.io/tip/components/query.md/#partial-response), and Prometheus
+// the servers that it reads from remotely. The answer holds what the others had.
+func notePartial(ctx context.Context, warnings v1.Warnings) {
+	for _, w := range warnings {
+		if !strings.HasPrefix(w, aboutQuery) {
+			sources.CallFrom(ctx).Partial(w)
+		}
+	}
 }
 
 // errNoResult is of the kind that client_golang has for what it cannot decode.

@@ -61,9 +61,13 @@ func (c *Client) describe(ctx context.Context, path string, params url.Values) (
 	return described, err
 }
 
+// victoriaHost is the header of an answer in which VictoriaMetrics and its like name their host.
+const victoriaHost = "X-Server-Hostname"
+
 // product tells who answers. Mimir and Cortex name themselves. VictoriaMetrics sends a version of Prometheus's for the sake of
 // dashboards, and no more; each of its answers names the host that gave it. The versions of
-// Thanos are all below 1, those of Prometheus with this endpoint from 2.14 on.
+// Thanos are all below 1, those of Cortex, which no longer names itself, all 1, and those of
+// Prometheus with this endpoint from 2.14 on.
 func product(data gjson.Result, header http.Header) string {
 	name, version, built := strings.ToLower(data.Get("application").Str), data.Get("version").Str, data.Get("goVersion").Str != ""
 	for _, known := range []string{"mimir", "cortex", "thanos", "victoriametrics"} {
@@ -74,10 +78,12 @@ func product(data gjson.Result, header http.Header) string {
 	switch {
 	case name != "":
 		return sources.Printable(name)
-	case header.Get("X-Server-Hostname") != "" && !built:
+	case header.Get(victoriaHost) != "" && !built:
 		return "victoriametrics"
 	case strings.HasPrefix(version, "0."):
 		return "thanos"
+	case strings.HasPrefix(version, "1.") && built:
+		return "cortex"
 	case version != "" && built:
 		return "prometheus"
 	}

@@ -19,6 +19,7 @@ func TestDescribe(t *testing.T) {
 		"Prometheus":      {`{"status":"success","data":{"version":"3.15.0","revision":"a","branch":"HEAD","buildUser":"","buildDate":"","goVersion":"go1.26"}}`, "", "prometheus", "3.15.0"},
 		"Mimir":           {`{"status":"success","data":{"application":"Grafana Mimir","version":"3.1.0","goVersion":"go1.26","features":{}}}`, "", "mimir", "3.1.0"},
 		"Cortex":          {`{"status":"success","data":{"application":"Cortex","version":"1.19.0","goVersion":"go1.24"}}`, "", "cortex", "1.19.0"},
+		"Cortex 1.21":     {`{"status":"success","data":{"version":"1.21.1","revision":"","branch":"","buildUser":"","buildDate":"","goVersion":"go1.26.8"}}`, "", "cortex", "1.21.1"},
 		"Thanos":          {`{"status":"success","data":{"version":"0.39.2","goVersion":"go1.24"}}`, "", "thanos", "0.39.2"},
 		"VictoriaMetrics": {`{"status":"success","data":{"version":"2.24.0"}}`, "vm-0", "victoriametrics", "2.24.0"},
 		"another one":     {`{"status":"success","data":{"application":"Some Store","version":"7"}}`, "", "some store", "7"},

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/api"
 	"github.com/tidwall/gjson"
@@ -15,7 +16,10 @@ import (
 )
 
 // wire lets client_golang's API send through the transport of obs.
-type wire struct{ http *transport.Client }
+type wire struct {
+	http     *transport.Client
+	victoria *atomic.Bool
+}
 
 var _ api.Client = wire{}
 
@@ -39,6 +43,9 @@ func (w wire) Do(ctx context.Context, request *http.Request) (*http.Response, []
 	if response == nil {
 		return nil, nil, err
 	}
+	if response.Header.Get(victoriaHost) != "" {
+		w.victoria.Store(true)
+	}
 	if response.StatusCode/100 == 3 {
 		// A redirect that was not followed, as the parameters would have been lost with
 		// the body. A GET takes them along, and with this status the API sends one.
@@ -49,6 +56,10 @@ func (w wire) Do(ctx context.Context, request *http.Request) (*http.Response, []
 	}
 	switch gjson.GetBytes(body, "status").Str {
 	case "success":
+		// https://docs.victoriametrics.com/victoriametrics/cluster-victoriametrics/#cluster-availability
+		if w.victoria.Load() && gjson.GetBytes(body, "isPartial").Bool() {
+			sources.CallFrom(ctx).Partial("isPartial: some of its storage nodes did not answer")
+		}
 		if gjson.GetBytes(body, "data.resultType").Str == "string" { // which the API cannot decode
 			return response, body, w.http.Failure(ctx, sources.ErrBadQuery, errString)
 		}

@@ -41,7 +41,13 @@ type Client struct {
 	now    func() time.Time
 
 	v2 atomic.Int32 // whether it has the second generation of traces by ID: one of the below
+	// recalled tells that the second is known to be absent from an earlier run only.
+	recalled atomic.Bool
+	known    sources.Abilities // nil to remember nothing
 }
+
+// What is remembered of a server: under this name that it has only the first generation.
+const abilityTraces, onlyV1 = "tempo.traces", "v1"
 
 // What is known of a server's /api/v2/traces. A trace that it does not know and a path
 // that it does not know are both not found.
@@ -55,6 +61,17 @@ const (
 // ledger, which may be nil.
 func New(http *transport.Client, ledger *sources.Ledger) *Client {
 	return &Client{http: http, ledger: ledger, now: time.Now}
+}
+
+// Remember makes the client go by what is known of the server from an earlier run, and keep
+// what it finds out. Nothing is known where it is nil. It comes before the first question.
+func (c *Client) Remember(known sources.Abilities) *Client {
+	c.known = known
+	if known != nil && known.Recall(abilityTraces) == onlyV1 {
+		c.v2.Store(absent)
+		c.recalled.Store(true)
+	}
+	return c
 }
 
 // Backend implements sources.Traces.

@@ -232,14 +232,19 @@ func (c *Client) tracePath() string {
 
 // traceParts fetches a trace, as a part of a question that is noted. As long as the second
 // generation of the API has brought none, what it does not find is asked of the first: the
-// server may be older.
+// server may be older. Where only an earlier run says that it is, and the first finds
+// nothing, it may have become younger.
 func (c *Client) traceParts(ctx context.Context, id sources.TraceID, around sources.Window) (sources.Trace, error) {
 	if c.v2.Load() == absent {
-		return c.traceOf(ctx, pathV1, id, around)
+		trace, err := c.traceOf(ctx, pathV1, id, around)
+		if !errors.Is(err, sources.ErrNotFound) || !c.recalled.CompareAndSwap(true, false) {
+			return trace, err
+		}
+		c.v2.Store(unknown)
 	}
 	trace, err := c.traceOf(ctx, pathV2, id, around)
-	if err == nil {
-		c.v2.Store(present)
+	if err == nil && c.v2.Swap(present) != present && c.known != nil {
+		c.known.Learn(abilityTraces, "")
 	}
 	if !errors.Is(err, sources.ErrNotFound) || c.v2.Load() == present {
 		return trace, err
@@ -247,7 +252,9 @@ func (c *Client) traceParts(ctx context.Context, id sources.TraceID, around sour
 	older, olderErr := c.traceOf(ctx, pathV1, id, around)
 	switch {
 	case olderErr == nil:
-		c.v2.CompareAndSwap(unknown, absent)
+		if c.v2.CompareAndSwap(unknown, absent) && c.known != nil {
+			c.known.Learn(abilityTraces, onlyV1)
+		}
 		return older, nil
 	case errors.Is(olderErr, sources.ErrNotFound):
 		return trace, err

@@ -1,0 +1,42 @@
+package sources
+
+import (
+	"context"
+	"time"
+)
+
+// Notifications reads the alerts that somebody is told of, or would be: those that rules have
+// raised and sent on. Implementations are safe for concurrent use. Errors are *Error.
+type Notifications interface {
+	// Notifications lists the alerts that are there now, whether anybody is told of them
+	// or not, in no order.
+	Notifications(ctx context.Context) ([]Notification, error)
+	// Link is the address of the alerts with these labels in the backend's own page.
+	Link(labels Labels) string
+}
+
+// Notification is an alert on its way to people. Its State is firing, for one that only
+// pends is not sent on, and its Value is not known: it is NaN. ActiveAt is when it began to
+// fire, which is later than when its condition began to hold.
+type Notification struct {
+	Alert
+	// Silences keep it from people because somebody said so, Inhibitors because other
+	// alerts say more: they are the names of those, or what they are known by. Muted names
+	// the times at which nobody is told. All are empty for one that people are told of.
+	Silences   []Silence
+	Inhibitors []string
+	Muted      []string
+	Receivers  []string
+	// Generator is the address at which its rule's query can be asked again, as whoever sent
+	// it says; it begins with http:// or https://, or is empty.
+	Generator string
+	// Rule is the rule's query, where Generator is a page of Prometheus that names it.
+	Rule string
+}
+
+// Silence is somebody's decision not to be told. But for ID its fields are empty where it
+// could not be read.
+type Silence struct {
+	ID, By, Comment string
+	Until           time.Time
+}
