@@ -130,7 +130,7 @@ func (p *past) open(t *testing.T) sources.Set {
 			t.Error(err)
 		}
 	})
-	set, err := connect.Open(connect.Options{PrometheusURL: server.PrometheusURL, Getenv: func(string) string { return "" }})
+	set, err := connect.Open(t.Context(), connect.Options{PrometheusURL: server.PrometheusURL, Getenv: func(string) string { return "" }})
 	if err != nil {
 		t.Fatal(err)
 	}

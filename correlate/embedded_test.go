@@ -53,7 +53,7 @@ func serveShop(t *testing.T, name string, as renamed) (open func() sources.Set, 
 		}
 	})
 	open = func() sources.Set {
-		set, err := connect.Open(connect.Options{
+		set, err := connect.Open(t.Context(), connect.Options{
 			PrometheusURL: server.PrometheusURL, LokiURL: server.LokiURL, JaegerURL: server.JaegerURL,
 			Getenv: func(string) string { return "" },
 		})

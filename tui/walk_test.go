@@ -47,7 +47,7 @@ func incident(t testing.TB, server *sandbox.Server, q correlate.Question, elsewh
 	for backend, address := range elsewhere {
 		addresses[backend] = address
 	}
-	set, err := connect.Open(connect.Options{
+	set, err := connect.Open(t.Context(), connect.Options{
 		PrometheusURL: addresses[sources.Prometheus], LokiURL: addresses[sources.Loki], JaegerURL: addresses[sources.Jaeger],
 		Getenv: func(string) string { return "" }, Ledger: &sources.Ledger{},
 	})

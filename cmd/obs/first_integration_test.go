@@ -25,7 +25,7 @@ func BenchmarkFirstScreen(b *testing.B) {
 		b.Fatal("Jaeger holds no trace of HotROD: run `testdata/backends/backends load`")
 	}
 	// As in a session that goes on, connections are kept.
-	set, err := connect.Open(connect.Options{})
+	set, err := connect.Open(b.Context(), connect.Options{})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -280,7 +280,7 @@ func (m *made) ask(text string) (*correlate.Case, error) {
 
 // find asks with what is known of the services' habits.
 func (m *made) find(ctx context.Context, given string, habits *correlate.Habits) (*correlate.Case, error) {
-	set, err := connect.Open(connect.Options{Getenv: m.getenv})
+	set, err := connect.Open(ctx, connect.Options{Getenv: m.getenv})
 	if err != nil {
 		return nil, err
 	}

@@ -79,7 +79,7 @@ func (s secrets) told(t *testing.T, where, text string) {
 // open opens what the configuration names, as a command does.
 func (a *configured) open() sources.Set {
 	a.t.Helper()
-	set, err := connect.Open(connect.Options{Config: a.env["OBS_CONFIG"], Dir: a.dir, Getenv: func(name string) string { return a.env[name] }})
+	set, err := connect.Open(a.t.Context(), connect.Options{Config: a.env["OBS_CONFIG"], Dir: a.dir, Getenv: func(name string) string { return a.env[name] }})
 	if err != nil {
 		a.t.Fatal(err)
 	}

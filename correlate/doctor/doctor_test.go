@@ -63,7 +63,7 @@ func serve(t *testing.T, stores sandbox.Stores, now time.Time) addresses {
 
 func examine(t *testing.T, at addresses, now time.Time, services ...string) *doctor.Report {
 	t.Helper()
-	set, err := connect.Open(connect.Options{
+	set, err := connect.Open(t.Context(), connect.Options{
 		PrometheusURL: at.prometheus, LokiURL: at.loki, JaegerURL: at.jaeger, Getenv: func(string) string { return "" },
 	})
 	if err != nil {
@@ -420,7 +420,7 @@ func TestSameAgain(t *testing.T) {
 // An examination that is cut off says so, and still has a report.
 func TestInterrupted(t *testing.T) {
 	at := stand(t, nil, noon)
-	set, err := connect.Open(connect.Options{PrometheusURL: at.prometheus, LokiURL: at.loki, JaegerURL: at.jaeger, Getenv: func(string) string { return "" }})
+	set, err := connect.Open(t.Context(), connect.Options{PrometheusURL: at.prometheus, LokiURL: at.loki, JaegerURL: at.jaeger, Getenv: func(string) string { return "" }})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -194,7 +194,7 @@ func (p place) examineReal(t *testing.T, at addresses, o doctor.Options, more ma
 		}
 		return map[string]string{"PROMETHEUS_URL": at.prometheus, "LOKI_URL": at.loki, "JAEGER_URL": at.jaeger}[name]
 	}
-	set, err := connect.Open(connect.Options{Getenv: getenv})
+	set, err := connect.Open(t.Context(), connect.Options{Getenv: getenv})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -45,7 +45,7 @@ func (j *oldJaeger) run(t *testing.T, cache, tenant string, now time.Time) []str
 	t.Helper()
 	j.asked = nil
 	ledger := &sources.Ledger{Now: func() time.Time { return now }}
-	set, err := connect.Open(connect.Options{
+	set, err := connect.Open(t.Context(), connect.Options{
 		JaegerURL: strings.Replace(j.URL, "http://", "http://ops:hunter2@", 1), Cache: cache, Ledger: ledger,
 		Getenv: environment(map[string]string{"JAEGER_ORG_ID": tenant}),
 	})

@@ -104,7 +104,7 @@ func TestAmtoolCredentials(t *testing.T) {
 	server := serve(t)
 	access := writeFile(t, "http.yml", "basic_auth: {username: ops, password: \"hunter2!secret\"}\n")
 	path := writeFile(t, "config.yml", "alertmanager.url: "+server.URL+"\nhttp.config.file: "+access+"\n")
-	set, err := connect.Open(connect.Options{Amtool: []string{path}, Getenv: environment(nil)})
+	set, err := connect.Open(t.Context(), connect.Options{Amtool: []string{path}, Getenv: environment(nil)})
 	if err != nil || set.Notifications == nil {
 		t.Fatal(err)
 	}

@@ -184,13 +184,10 @@ func Load(o Options) (*Settings, error) {
 	local := profile.Profile{}
 	if o.Dir != "" {
 		path := filepath.Join(o.Dir, profile.LocalName)
-		found := false
-		if local, found, err = profile.ReadLocal(path); err != nil {
+		if local, _, err = profile.ReadLocal(path); err != nil {
 			return nil, err
 		}
-		if found {
-			s.add(&local)
-		}
+		s.add(&local)
 	}
 	for _, k := range kinds {
 		target, found, err := s.target(k, used, &local)
@@ -395,12 +392,12 @@ func (t *Target) describe(b sources.Backend) string {
 }
 
 // Open is Load and Settings.Open in one.
-func Open(o Options) (sources.Set, error) {
+func Open(ctx context.Context, o Options) (sources.Set, error) {
 	s, err := Load(o)
 	if err != nil {
 		return sources.Set{}, err
 	}
-	return s.Open(context.Background())
+	return s.Open(ctx)
 }
 
 // Open checks the addresses and returns what can be read from. A backend without an

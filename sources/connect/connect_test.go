@@ -109,7 +109,7 @@ func TestFlagsWinOverTheEnvironment(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			test.options.Getenv = environment(test.env)
-			set, err := connect.Open(test.options)
+			set, err := connect.Open(t.Context(), test.options)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -134,12 +134,12 @@ func TestFlagsWinOverTheEnvironment(t *testing.T) {
 // Two flags cannot both be meant, and a tenant goes with what is asked.
 func TestTempo(t *testing.T) {
 	s := serve(t)
-	if _, err := connect.Open(connect.Options{JaegerURL: s.URL, TempoURL: s.URL, Getenv: environment(nil)}); !errors.Is(err, connect.ErrTwoTraceBackends) {
+	if _, err := connect.Open(t.Context(), connect.Options{JaegerURL: s.URL, TempoURL: s.URL, Getenv: environment(nil)}); !errors.Is(err, connect.ErrTwoTraceBackends) {
 		t.Errorf("both flags: %v", err)
 	}
 	for _, tenant := range []string{"", "team-a"} {
 		s.requests = nil
-		set, err := connect.Open(connect.Options{TempoURL: s.URL, Getenv: environment(map[string]string{"TEMPO_ORG_ID": tenant})})
+		set, err := connect.Open(t.Context(), connect.Options{TempoURL: s.URL, Getenv: environment(map[string]string{"TEMPO_ORG_ID": tenant})})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -154,7 +154,7 @@ func TestTempo(t *testing.T) {
 func TestAllThree(t *testing.T) {
 	s := serve(t)
 	ledger := &sources.Ledger{}
-	set, err := connect.Open(connect.Options{
+	set, err := connect.Open(t.Context(), connect.Options{
 		PrometheusURL: s.URL + "/metrics", LokiURL: s.URL + "/logs", JaegerURL: s.URL + "/traces",
 		Getenv: environment(nil), Ledger: ledger,
 	})
@@ -197,7 +197,7 @@ func TestDefaults(t *testing.T) {
 	}
 	t.Setenv("LOKI_ADDR", s.URL)
 	t.Setenv("LOKI_BEARER_TOKEN_FILE", token)
-	set, err := connect.Open(connect.Options{})
+	set, err := connect.Open(t.Context(), connect.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -211,7 +211,7 @@ func TestDefaults(t *testing.T) {
 }
 
 func TestNothingConfigured(t *testing.T) {
-	set, err := connect.Open(connect.Options{Getenv: environment(map[string]string{"LOKI_USERNAME": "ops"})})
+	set, err := connect.Open(t.Context(), connect.Options{Getenv: environment(map[string]string{"LOKI_USERNAME": "ops"})})
 	var nothing connect.NotConfiguredError
 	if !errors.As(err, &nothing) {
 		t.Fatalf("got %v, want a NotConfiguredError", err)
@@ -271,7 +271,7 @@ func TestLokiCredentials(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			loki, other := serve(t), serve(t)
 			loki.refuse = true
-			set, err := connect.Open(connect.Options{
+			set, err := connect.Open(t.Context(), connect.Options{
 				LokiURL: loki.URL, PrometheusURL: other.URL, JaegerURL: other.URL, Getenv: environment(test.env),
 			})
 			if err != nil {
@@ -323,7 +323,7 @@ func TestTokenFiles(t *testing.T) {
 	for name, want := range map[string]error{filepath.Join(dir, "gone"): fs.ErrNotExist, empty: profile.ErrEmpty} {
 		s := serve(t)
 		env := environment(map[string]string{"LOKI_BEARER_TOKEN_FILE": name})
-		set, err := connect.Open(connect.Options{LokiURL: s.URL, PrometheusURL: s.URL, Getenv: env})
+		set, err := connect.Open(t.Context(), connect.Options{LokiURL: s.URL, PrometheusURL: s.URL, Getenv: env})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -355,7 +355,7 @@ func TestWrongAddresses(t *testing.T) {
 		for flag, set := range flags {
 			check := func(origin string, o connect.Options) {
 				t.Helper()
-				_, err := connect.Open(o)
+				_, err := connect.Open(t.Context(), o)
 				var failure *sources.Error
 				if !errors.As(err, &failure) || !errors.Is(err, sources.ErrNotThisAPI) {
 					t.Errorf("%s %q: got %v, want %v", origin, address, err, sources.ErrNotThisAPI)
@@ -384,7 +384,7 @@ func TestPasswordInTheAddress(t *testing.T) {
 	s := serve(t)
 	s.refuse = true
 	address := strings.Replace(s.URL, "http://", "http://ops:hunter2!secret@", 1)
-	set, err := connect.Open(connect.Options{LokiURL: address, PrometheusURL: address, JaegerURL: address, Getenv: environment(nil)})
+	set, err := connect.Open(t.Context(), connect.Options{LokiURL: address, PrometheusURL: address, JaegerURL: address, Getenv: environment(nil)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -423,7 +423,7 @@ func TestTimeout(t *testing.T) {
 	slow := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-hold }))
 	t.Cleanup(slow.Close)
 	t.Cleanup(func() { close(hold) })
-	set, err := connect.Open(connect.Options{LokiURL: slow.URL, Getenv: environment(nil), Timeout: time.Millisecond})
+	set, err := connect.Open(t.Context(), connect.Options{LokiURL: slow.URL, Getenv: environment(nil), Timeout: time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}

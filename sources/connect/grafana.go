@@ -119,7 +119,7 @@ func (s *Settings) grafana(used *profile.Profile) (*GrafanaTarget, error) {
 	if address == "" {
 		return nil, nil
 	}
-	t := Target{URL: address, Origin: origin, give: transport.Give{Credentials: "set GRAFANA_TOKEN to the token of a service account with the role Viewer"}}
+	t := Target{URL: address, Origin: origin, give: transport.Give{Credentials: "set GRAFANA_TOKEN to the token of a service account with the role Viewer"}} //nolint:gosec // it names a variable
 	if token, name := first("GRAFANA_TOKEN", "GRAFANA_SERVICE_ACCOUNT_TOKEN", "GRAFANA_API_KEY"); token != "" {
 		t.Access, t.Credentials = transport.Bearer(token), name
 	}
@@ -231,7 +231,7 @@ func explainGrafana(_ int, body []byte) string {
 // plainUID tells that a UID is one, and nothing that leads elsewhere in an address.
 func plainUID(uid string) bool {
 	return uid != "" && !strings.ContainsFunc(uid, func(r rune) bool {
-		return !(r == '-' || r == '_' || (r >= '0' && r <= '9') || (r >= 'a' && r <= 'z') || (r >= 'A' && r <= 'Z'))
+		return r != '-' && r != '_' && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')
 	})
 }
 
@@ -257,7 +257,7 @@ func choose(all []DataSource, by profile.Sources) (map[sources.Backend]DataSourc
 		pick := slices.IndexFunc(some, func(d DataSource) bool { return kind.name != "" && (d.UID == kind.name || d.Name == kind.name) })
 		switch {
 		case kind.name != "" && pick < 0:
-			return nil, nil, fmt.Errorf("Grafana has no data source of %s called %q: it has %s", kind.backend, kind.name, namesOf(some))
+			return nil, nil, fmt.Errorf("the Grafana has no data source of %s called %q: it has %s", kind.backend, kind.name, namesOf(some))
 		case len(some) == 0:
 			continue
 		}

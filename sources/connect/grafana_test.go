@@ -2,6 +2,7 @@ package connect
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -240,11 +241,11 @@ func TestGrafanaThatIsOfNoUse(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			server := asGrafana(t, test.list, false)
-			_, err := Open(Options{Getenv: func(name string) string {
+			_, err := Open(t.Context(), Options{Getenv: func(name string) string {
 				return map[string]string{"GRAFANA_URL": server.URL + "/below", "GRAFANA_SERVICE_ACCOUNT_TOKEN": test.token}[name]
 			}})
-			failure, ok := err.(*sources.Error) //nolint:errorlint // it is the one that is returned
-			if !ok || failure.Kind != test.kind || !strings.Contains(failure.Detail, test.detail) || !strings.Contains(failure.Hint, test.hint) || failure.Status == 0 {
+			var failure *sources.Error
+			if !errors.As(err, &failure) || !errors.Is(failure.Kind, test.kind) || !strings.Contains(failure.Detail, test.detail) || !strings.Contains(failure.Hint, test.hint) || failure.Status == 0 {
 				t.Fatalf("got %v, %+v", err, failure)
 			}
 			if said := err.Error() + failure.Hint; strings.Contains(said, "planted") {

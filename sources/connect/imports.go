@@ -38,7 +38,7 @@ func ImportGrafana(ctx context.Context, address string, by profile.Connection, g
 	}
 	all, err := ListDataSources(ctx, Target{
 		URL: address, Origin: "the address of Grafana", Credentials: "the token", Access: access,
-		give: transport.Give{Credentials: "set GRAFANA_TOKEN, or give --token-file"},
+		give: transport.Give{Credentials: "set GRAFANA_TOKEN, or give --token-file"}, //nolint:gosec // it names a variable
 	})
 	if err != nil {
 		return i, err

@@ -73,7 +73,7 @@ func TestCredentialsStayBesideTheirAddress(t *testing.T) {
 		sent    bool // the credentials arrive at the server that is asked
 		says    string
 	}
-	for name, make := range map[string]func(t *testing.T, asked, other string) scene{
+	for name, build := range map[string]func(t *testing.T, asked, other string) scene{
 		"profile": func(t *testing.T, asked, _ string) scene {
 			return scene{files(t, "current: p\nprofiles: {p: {loki: {url: '"+asked+"', token: "+token+", tenant: mine}}}", ""), true, ""}
 		},
@@ -135,7 +135,7 @@ func TestCredentialsStayBesideTheirAddress(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			asked, other := serve(t), serve(t)
-			s := make(t, asked.URL, other.URL)
+			s := build(t, asked.URL, other.URL)
 			settings, err := connect.Load(s.options)
 			if err != nil {
 				t.Fatal(err)
@@ -175,7 +175,7 @@ func TestRedirectsGetNoCredentials(t *testing.T) {
 	asked.Config.Handler = http.RedirectHandler(login.URL+"/login", http.StatusFound)
 	o := files(t, "current: p\nprofiles:\n  p:\n    loki:\n      url: '"+asked.URL+"'\n      tenant: mine\n      username: me\n      password: planted\n"+
 		"      http_config: {http_headers: {X-Key: {secrets: [planted]}, X-Plain: {values: [planted]}}}\n", "")
-	set, err := connect.Open(o)
+	set, err := connect.Open(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -309,7 +309,7 @@ func TestVariablesOfLogcli(t *testing.T) {
 				for name, value := range test.env {
 					env[prefix+"_"+name] = value
 				}
-				set, err := connect.Open(connect.Options{Getenv: environment(env)})
+				set, err := connect.Open(t.Context(), connect.Options{Getenv: environment(env)})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -326,7 +326,7 @@ func TestVariablesOfLogcli(t *testing.T) {
 		}
 	}
 	for name, value := range map[string]string{"LOKI_TLS_SKIP_VERIFY": "maybe", "LOKI_HTTP_PROXY_URL": "http://u:planted@x:port"} {
-		_, err := connect.Open(connect.Options{Getenv: environment(map[string]string{"LOKI_URL": "http://x", name: value})})
+		_, err := connect.Open(t.Context(), connect.Options{Getenv: environment(map[string]string{"LOKI_URL": "http://x", name: value})})
 		if err == nil || !strings.Contains(err.Error(), name) || strings.Contains(err.Error(), "planted") {
 			t.Errorf("%s: %v", name, err)
 		}

@@ -88,7 +88,7 @@ func TestServe(t *testing.T) {
 // The stand-in is opened like any backends, by the addresses that it exports.
 func TestOpenedByAddress(t *testing.T) {
 	s := serve(t, Options{})
-	set, err := connect.Open(connect.Options{
+	set, err := connect.Open(t.Context(), connect.Options{
 		PrometheusURL: s.PrometheusURL, LokiURL: s.LokiURL, JaegerURL: s.JaegerURL, Getenv: func(string) string { return "" },
 	})
 	if err != nil {

@@ -139,7 +139,7 @@ func (o *Options) roundTrippers(socket string, known *secrets) (trusted, bare ht
 		trusted, err = build(own)
 		return trusted, bare, err
 	}
-	trusted, err = config.NewTLSRoundTripperWithContext(context.Background(), own, settings, build)
+	trusted, err = config.NewTLSRoundTripper(own, settings, build)
 	return trusted, bare, err
 }
 

@@ -220,7 +220,7 @@ func (c *Client) refusedHint() string {
 	if a.Tenant != "" {
 		tenant = fmt.Sprintf(", and that they may read tenant %q", sources.Printable(a.Tenant))
 	}
-	what := ""
+	var what string
 	switch {
 	case a.Token != nil || a.HTTP.Authorization != nil:
 		what = "the token was not accepted"

@@ -39,7 +39,7 @@ func (t *tracing) report(ctx context.Context, folder string, out io.Writer) erro
 	}
 	drawn := t.drawn(recordings)
 	truth := recordsOf(recordings, drawn)
-	set, err := connect.Open(connect.Options{})
+	set, err := connect.Open(ctx, connect.Options{})
 	if err != nil {
 		return err
 	}

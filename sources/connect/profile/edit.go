@@ -98,7 +98,7 @@ const maxName = 64
 // shell and in a variable as it stands.
 func CheckName(name string) error {
 	wrong := func(r rune) bool {
-		return r > unicode.MaxASCII || !(r == '-' || r == '_' || r == '.' || r == '/' || unicode.IsLetter(r) || unicode.IsDigit(r))
+		return r > unicode.MaxASCII || (r != '-' && r != '_' && r != '.' && r != '/' && !unicode.IsLetter(r) && !unicode.IsDigit(r))
 	}
 	if name == "" || len(name) > maxName || name[0] == '-' || strings.ContainsFunc(name, wrong) {
 		return fmt.Errorf("%q is no name of a profile: give up to %d letters, digits, dots, dashes, underscores and slashes", name, maxName)
