@@ -322,8 +322,11 @@ func (l *Linked) traceIDFields() []string {
 			}
 		}
 	}
-	return slices.DeleteFunc(all, func(name string) bool { return name == "" })
+	// A label may be given by an expression, and what is no name could not be searched by.
+	return slices.DeleteFunc(all, func(name string) bool { return !plainName.MatchString(name) })
 }
+
+var plainName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]*$`)
 
 // named finds the name before a value, as in "tid":"(\w+)" or tid=(\w+).
 var named = regexp.MustCompile(`([A-Za-z_][A-Za-z0-9_.-]*)["'\\?)]*(?:\\s[*+?]?|\s)*[:=]`)
