@@ -259,7 +259,7 @@ func TestWorkingDirectoryGivesNoCredentials(t *testing.T) {
 func TestMistakesInProfiles(t *testing.T) {
 	const config = "profiles: {production: {loki: {url: 'http://x'}}, staging: {}}"
 	for name, want := range map[string]string{
-		"prodction": `do you mean "production"?`, "../staging": `do you mean "staging"?`, "x\x1b[2J": "there are production, staging", "Production": `do you mean "production"?`,
+		"prodction": `do you mean "production"?`, "../staging": `do you mean "staging"?`, "x\x1b[2J": "known are production, staging", "Production": `do you mean "production"?`,
 	} {
 		o := files(t, config, "")
 		o.Profile = name

@@ -63,7 +63,7 @@ func TestSecrets(t *testing.T) {
 		"no file":         {Connection{TokenFile: filepath.Join(t.TempDir(), "none")}, "token_file ", fs.ErrNotExist},
 		"empty file":      {Connection{TokenFile: empty}, "token_file " + empty + ": it is empty", ErrEmpty},
 		"no variable":     {Connection{TokenEnv: "UNSET"}, "token_env UNSET: it is empty", ErrEmpty},
-		"silent command":  {Connection{TokenCommand: Command{"true"}}, "token_command: it is empty", ErrEmpty},
+		"silent command":  {Connection{TokenCommand: Command{"true"}}, `token_command: "true" printed nothing: it is empty`, ErrEmpty},
 		"failed command":  {Connection{TokenCommand: Command{"sh", "-c", "echo hunter2 >&2; echo hunter2; exit 3"}}, `token_command: "sh" failed: exit status 3`, nil},
 		"no command":      {Connection{TokenCommand: Command{"no-such-command", "hunter2"}}, `token_command: "no-such-command" failed`, nil},
 		"endless command": {Connection{TokenCommand: Command{"sh", "-c", "head -c 70000 /dev/zero"}}, "printed more than 65536 bytes", nil},
