@@ -293,15 +293,18 @@ func TestOfferedOutputsAreTaken(t *testing.T) {
 		seenOutput++
 		offered := complete(t, w, cmd.Name(), "-o", "")
 		for _, form := range all {
-			args := map[string][]string{"trace": {"abc"}, "logs": {"--service", "x"}}[cmd.Name()]
+			args := map[string][]string{"trace": {"abc"}, "logs": {"--service", "x"}, "open": {"none"}, "diff": {"none", "none"}}[cmd.Name()]
 			var out, errs bytes.Buffer
 			tried := w
 			tried.out, tried.err, tried.terminal = &out, &errs, false
 			tried.getenv = func(string) string { return "" }
-			args = append([]string{cmd.Name(), "-o", form, "--timeout", "-1s"}, args...)
+			if cmd.Flags().Lookup("timeout") != nil {
+				args = append(args, "--timeout", "-1s")
+			}
+			args = append([]string{cmd.Name(), "-o", form}, args...)
 			runContext(t.Context(), args, tried)
-			// A negative time is refused after the form is.
-			taken := strings.Contains(errs.String(), "leaves no time") || strings.Contains(errs.String(), "wants a terminal")
+			// A negative time, and a file that is not there, are refused after the form is.
+			taken := strings.Contains(errs.String(), "leaves no time") || strings.Contains(errs.String(), "no such file") || strings.Contains(errs.String(), "wants a terminal")
 			if taken != slices.Contains(offered, form) {
 				t.Errorf("%s -o %s: offered %v, and it says %s", cmd.Name(), form, !taken, errs.String())
 			}

@@ -37,7 +37,7 @@ func TestLimitsOfOtherServers(t *testing.T) {
 		"Cortex, response":    {422, execution("the query response size exceeds limit (limit: 1000 bytes)"), sources.ErrBadQuery, "fewer services"},
 		"VictoriaMetrics":     {422, `{"status":"error","errorType":"422","error":"the number of matching timeseries exceeds 300000; either narrow down the search or increase -search.max* command-line flag values"}`, sources.ErrBadQuery, "VictoriaMetrics's"},
 		"Thanos, all stores":  {422, execution("expanding series: proxy Series(): rpc error: code = Aborted desc = No StoreAPIs matched for this query"), sources.ErrBadQuery, ""},
-		"no tenant":           {401, "no org id", sources.ErrRefused, "PROMETHEUS_ORG_ID"},
+		"no tenant":           {401, "no org id", sources.ErrRefused, "keeps tenants apart"},
 		"one tenant":          {400, "tenant ID 'a|b' contains unsupported character '|'", sources.ErrBadQuery, "one tenant at a time"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -75,7 +75,6 @@ var advice = []struct{ words, hint string }{
 	// VictoriaMetrics's.
 	{"-search.max", "ask for a shorter window or for fewer services with --service: VictoriaMetrics's -search.max* flags bound a query"},
 	// Those of all that have tenants.
-	{"no org id", "this server has several tenants: name one with PROMETHEUS_ORG_ID or tenant in the profile, which is sent as X-Scope-OrgID"},
 	{"contains unsupported character '|'", "this server reads one tenant at a time, as its tenant federation is off: name one of them"},
 }
 
