@@ -33,7 +33,7 @@ func FromTree(tree *spans.Tree) Trace {
 		span, node := tree.Span(i), &tree.Nodes[i]
 		kept := Span{
 			ID: span.ID, ParentID: span.ParentID, Service: span.Service, Operation: span.Operation,
-			Kind: span.Kind, Error: span.Failed(), StatusMessage: span.StatusMessage, Start: span.Start.UTC(),
+			Kind: span.Kind, Error: node.Failed, StatusMessage: span.StatusMessage, Start: span.Start.UTC(),
 			DurationSeconds: span.Duration.Seconds(), SelfSeconds: node.Self.Seconds(),
 			CriticalSeconds: node.Critical.Seconds(), Depth: node.Depth, Orphan: node.Orphan,
 			Attributes: span.Attributes, Resource: span.Resource, Events: span.Events,

@@ -21,6 +21,11 @@ const resendCount = "http.request.resend_count"
 // resendCount to be repeated. The result is by the spans' index, and holds no call that was
 // made once.
 func (t *Tree) Attempts() map[int]Attempt {
+	t.attempted.Do(func() { t.attempts = t.findAttempts() })
+	return t.attempts
+}
+
+func (t *Tree) findAttempts() map[int]Attempt {
 	var found map[int]Attempt
 	for i := range t.Nodes {
 		if len(t.Nodes[i].Children) < 2 {
@@ -62,7 +67,7 @@ func (t *Tree) runs(calls []int) [][]int {
 	for _, call := range calls {
 		if len(run) > 0 {
 			before := t.Span(run[len(run)-1])
-			again := before.Failed() || resent(t.Span(call)) > 0
+			again := t.Nodes[run[len(run)-1]].Failed || resent(t.Span(call)) > 0
 			if !again || t.Span(call).Start.Before(before.End()) {
 				end()
 			}

@@ -8,6 +8,7 @@ package spans
 import (
 	"cmp"
 	"slices"
+	"sync"
 	"time"
 
 	"obs/sources"
@@ -23,6 +24,9 @@ type Node struct {
 	Depth    int   // 0 for a root
 	// Orphan tells that the span names a parent which the trace does not hold.
 	Orphan bool
+	// Failed is what the span's Failed says, which looks at its attributes: of a large trace
+	// these are spread over all of memory.
+	Failed bool
 	// Self is the span's duration less the time that any of its children covers.
 	Self time.Duration
 	// Critical is how long the span itself was what its root waited for.
@@ -39,6 +43,9 @@ type Tree struct {
 	// Path is the critical path below Main, in order of time: the stretches of
 	// time in which each span was what the request waited for.
 	Path []Stretch
+
+	attempted sync.Once
+	attempts  map[int]Attempt // once they were asked for
 }
 
 // Stretch is a piece of the critical path: this span was being waited for.
@@ -52,6 +59,9 @@ type Stretch struct {
 // must not be changed while the tree is in use.
 func Build(trace *sources.Trace) *Tree {
 	t := &Tree{Trace: trace, Nodes: make([]Node, len(trace.Spans)), Main: None}
+	for i := range t.Nodes {
+		t.Nodes[i].Failed = trace.Spans[i].Failed()
+	}
 	t.link()
 	t.place()
 	t.Main = t.entry()
@@ -257,7 +267,7 @@ func (t *Tree) superseded() []bool {
 func (t *Tree) errorOrigin(without []bool) int {
 	best := None
 	for i := range t.Nodes {
-		if !t.Span(i).Failed() || t.hasFailedChild(i) || (len(without) > 0 && without[i]) {
+		if !t.Nodes[i].Failed || t.hasFailedChild(i) || (len(without) > 0 && without[i]) {
 			continue
 		}
 		if best == None || t.originBefore(i, best) {
@@ -281,12 +291,12 @@ func (t *Tree) originBefore(a, b int) bool {
 }
 
 func (t *Tree) hasFailedChild(i int) bool {
-	return slices.ContainsFunc(t.Nodes[i].Children, func(child int) bool { return t.Span(child).Failed() })
+	return slices.ContainsFunc(t.Nodes[i].Children, func(child int) bool { return t.Nodes[child].Failed })
 }
 
 func (t *Tree) failedToRoot(i int) bool {
 	for p := t.Nodes[i].Parent; p != None; p = t.Nodes[p].Parent {
-		if !t.Span(p).Failed() {
+		if !t.Nodes[p].Failed {
 			return false
 		}
 	}

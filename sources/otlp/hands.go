@@ -1,13 +1,8 @@
 package otlp
 
 import (
-	"bytes"
-	"errors"
-	"io"
 	"runtime"
 	"sync"
-
-	"github.com/go-json-experiment/json/jsontext"
 
 	"obs/sources"
 )
@@ -22,11 +17,9 @@ const (
 	maxHands   = 8        // more wait for the one that parts
 )
 
-// hand reads spans apart from the others, with memory of its own.
-type hand struct {
-	text   bytes.Buffer
-	reader *otlpReader
-}
+// hand reads spans apart from the others, with memory of its own. They have been checked as
+// they were parted.
+type hand struct{ reader *otlpReader }
 
 // read is what a hand made of a handful.
 type read struct {
@@ -60,9 +53,9 @@ func (r *otlpReader) spans(room int) error {
 		if filling == nil {
 			filling = r.free()
 		}
-		filling.text.Write(value)
-		filling.text.WriteByte('\n')
-		if filling.text.Len() >= handful {
+		text := &filling.reader.checked.text
+		*text = append(append(*text, value...), '\n')
+		if len(*text) >= handful {
 			give()
 		}
 		return nil
@@ -86,9 +79,7 @@ func (r *otlpReader) free() *hand {
 		n := min(runtime.GOMAXPROCS(0)+1, maxHands) // one is filled while the others read
 		r.hands = make(chan *hand, n)
 		for range n {
-			h := &hand{}
-			h.reader = &otlpReader{scanner: newScanner(&h.text), base64: r.base64}
-			r.hands <- h
+			r.hands <- &hand{&otlpReader{scanner: &scanner{}, base64: r.base64}}
 		}
 	}
 	return <-r.hands
@@ -96,19 +87,15 @@ func (r *otlpReader) free() *hand {
 
 // read reads the spans that the hand was given.
 func (h *hand) read(room int) ([]*sources.Span, error) {
-	defer h.text.Reset()
-	h.reader.decoder.Reset(&h.text, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	given := &h.reader.checked
+	defer func() { given.text, given.at = given.text[:0], 0 }()
 	var spans []*sources.Span
-	for h.reader.decoder.PeekKind() != 0 {
+	for given.kind() != 0 {
 		span, err := h.reader.span(room)
 		if err != nil {
 			return spans, err
 		}
 		spans = append(spans, &span)
 	}
-	_, err := h.reader.decoder.ReadToken()
-	if errors.Is(err, io.EOF) {
-		err = nil
-	}
-	return spans, err
+	return spans, nil
 }

@@ -246,7 +246,7 @@ func (r *otlpReader) enum(names []string) (int, error) {
 	name := r.plain(value)
 	at := slices.IndexFunc(names, func(known string) bool { return known == string(name) })
 	if at < 0 {
-		return 0, fmt.Errorf("%s of the answer is none of %s", r.decoder.StackPointer(), strings.Join(names, ", "))
+		return 0, fmt.Errorf("%s of the answer is none of %s", r.where(), strings.Join(names, ", "))
 	}
 	return at, nil
 }

@@ -19,7 +19,8 @@ import (
 //
 // The decoder beneath bounds how deep values may be nested.
 type scanner struct {
-	decoder  *jsontext.Decoder
+	decoder  *jsontext.Decoder // nil where what is read has been checked already
+	checked  checked
 	texts    interned
 	ids      interned
 	unquoted []byte
@@ -34,6 +35,14 @@ func newScanner(body io.Reader) *scanner {
 func (s *scanner) object(member func(name []byte) error) error {
 	if null, err := s.enter('{'); null || err != nil {
 		return err
+	}
+	if s.decoder == nil {
+		for !s.checked.closes() {
+			if err := member(s.plain(s.checked.value())); err != nil {
+				return err
+			}
+		}
+		return nil
 	}
 	for s.decoder.PeekKind() != '}' {
 		name, err := s.decoder.ReadValue()
@@ -53,6 +62,14 @@ func (s *scanner) array(element func() error) error {
 	if null, err := s.enter('['); null || err != nil {
 		return err
 	}
+	if s.decoder == nil {
+		for !s.checked.closes() {
+			if err := element(); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 	for s.decoder.PeekKind() != ']' {
 		if err := element(); err != nil {
 			return err
@@ -64,6 +81,18 @@ func (s *scanner) array(element func() error) error {
 
 // enter reads what begins an object or an array, or a null in its place.
 func (s *scanner) enter(kind jsontext.Kind) (null bool, err error) {
+	if s.decoder == nil {
+		switch got := s.checked.kind(); got {
+		case kind:
+			s.checked.at++
+			return false, nil
+		case 'n':
+			s.checked.value()
+			return true, nil
+		default:
+			return false, s.misplaced(got)
+		}
+	}
 	token, err := s.decoder.ReadToken()
 	if err != nil {
 		return false, err
@@ -77,11 +106,15 @@ func (s *scanner) enter(kind jsontext.Kind) (null bool, err error) {
 // scalar reads a value that is of one of the kinds; it is nil for a null. It can be
 // used until the next is read.
 func (s *scanner) scalar(kinds string) (jsontext.Value, error) {
-	switch next := s.decoder.PeekKind(); next {
-	case '{', '[': // which may be large
-		return nil, s.misplaced(next)
+	next := s.checked.kind
+	if s.decoder != nil {
+		next = s.decoder.PeekKind
 	}
-	value, err := s.decoder.ReadValue()
+	switch kind := next(); kind {
+	case '{', '[': // which may be large
+		return nil, s.misplaced(kind)
+	}
+	value, err := s.value()
 	switch {
 	case err != nil:
 		return nil, err
@@ -93,11 +126,33 @@ func (s *scanner) scalar(kinds string) (jsontext.Value, error) {
 	return value, nil
 }
 
-func (s *scanner) misplaced(kind jsontext.Kind) error {
-	return fmt.Errorf("%s of the answer is of another kind than expected: %s", s.decoder.StackPointer(), kind)
+// value reads any value, as it stands.
+func (s *scanner) value() (jsontext.Value, error) {
+	if s.decoder == nil {
+		return s.checked.value(), nil
+	}
+	return s.decoder.ReadValue()
 }
 
-func (s *scanner) skip() error { return s.decoder.SkipValue() }
+// where names the place in the answer that was read last.
+func (s *scanner) where() string {
+	if s.decoder == nil {
+		return "a span"
+	}
+	return string(s.decoder.StackPointer())
+}
+
+func (s *scanner) misplaced(kind jsontext.Kind) error {
+	return fmt.Errorf("%s of the answer is of another kind than expected: %s", s.where(), kind)
+}
+
+func (s *scanner) skip() error {
+	if s.decoder == nil {
+		s.checked.value()
+		return nil
+	}
+	return s.decoder.SkipValue()
+}
 
 // text reads a string.
 func (s *scanner) text() (string, error) {
@@ -126,7 +181,7 @@ func (s *scanner) digits() ([]byte, error) {
 	}
 	number := jsontext.Value(s.plain(value))
 	if number.Kind() != '0' || !number.IsValid() {
-		return nil, fmt.Errorf("%s of the answer is no number", s.decoder.StackPointer())
+		return nil, fmt.Errorf("%s of the answer is no number", s.where())
 	}
 	return number, nil
 }
