@@ -151,7 +151,9 @@ func (a *configured) asksEverything(m *made) {
 		a.t.Helper()
 		e := a.obs(append(args, "-v")...)
 		planted.told(a.t, strings.Join(args, " "), e.stdout+e.stderr)
-		if e.status != exitOK {
+		// Other tests leave so many kinds of series behind that not all are asked for, which is said.
+		leftOut := args[0] == "services" && e.status == exitPartial && strings.Contains(e.stderr, "to keep the number of queries down")
+		if e.status != exitOK && !leftOut {
 			a.t.Errorf("obs %s: status %d: %s", strings.Join(args, " "), e.status, e.stderr)
 		}
 		return e

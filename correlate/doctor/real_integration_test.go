@@ -277,7 +277,7 @@ func realWays(t *testing.T) {
 		},
 		{
 			name: "a token that is missing", change: func(t *testing.T, a *addresses) { a.jaeger = setting(t, "GUARD_BEARER_URL") + "/jaeger" },
-			backend: sources.Jaeger, state: doctor.Refused, kind: doctor.KindBackend, grade: doctor.Broken, says: "jaeger.token_file",
+			backend: sources.Jaeger, state: doctor.Refused, kind: doctor.KindBackend, grade: doctor.Broken, says: "JAEGER_BEARER_TOKEN_FILE",
 		},
 		{
 			name: "no tenant", change: func(t *testing.T, a *addresses) { a.loki = setting(t, "LOKI_TENANTS_URL") },
@@ -290,7 +290,7 @@ func realWays(t *testing.T) {
 		},
 		{
 			name: "no tenant of Cortex", change: func(t *testing.T, a *addresses) { a.prometheus = setting(t, "CORTEX_URL") + "/prometheus" },
-			backend: sources.Prometheus, state: doctor.Refused, kind: doctor.KindBackend, grade: doctor.Broken, says: "or tenant",
+			backend: sources.Prometheus, state: doctor.Refused, kind: doctor.KindBackend, grade: doctor.Broken, says: "PROMETHEUS_ORG_ID",
 		},
 		{
 			name: "a page to log in", change: func(t *testing.T, a *addresses) { a.jaeger = setting(t, "GUARD_LOGIN_URL") + "/jaeger" },
