@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -11,6 +12,22 @@ import (
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// attributes are written as they may be, the usual way and others.
+var attributes = []string{
+	`{"key":"n","value":{"intValue":"%d"}}`, `{"key":"n","value":{"intValue":%d}}`, `{"key":"n","value":{"stringValue":"%d"}}`,
+	`{"key":"n","value":{"stringValue":"a \\ \" %d"}}`, `{"key":"n\u0041","value":{"stringValue":"ü %d"}}`, `{"key":"n","value":{"stringValue":""}}`,
+	`{"key":"n","value":{"intValue":"-%d"}}`, `{"key":"n","value":{"intValue":"-0"}}`, `{"key":"n","value":{"intValue":"9223372036854775807"}}`,
+	`{"key":"n","value":{"intValue":"0"}}`, `{"value":{"stringValue":"%d"},"key":"n"}`, `{"key":"n","value":{"stringValue":"x"},"more":[{"a":"}"}]}`,
+	`{ "key" : "n" , "value" : { "stringValue" : "x" } }`, `{"key":"n","value":{"boolValue":true}}`, `{"key":"n","value":{"doubleValue":1.5}}`,
+	`{"key":"n","value":{"arrayValue":{"values":[{"stringValue":"x"},{"intValue":"%d"}]}}}`, `{"key":"n","value":null}`, `{"key":"n"}`, `{}`,
+	`{"key":"n","value":{"string_value":"x"}}`, "{\"key\":\"n\",\"value\":{\"stringValue\":\"\xff\"}}", `{"key":"n","value":{"stringValue":"x","intValue":"%d"}}`,
+}
+
+// attribute is the next of them, with a number in it.
+func attribute(i int) string {
+	return strings.ReplaceAll(attributes[i%len(attributes)], "%d", strconv.Itoa(i))
+}
 
 // answer is OTLP with so many spans in each of three scopes, and what stands in place of
 // one of them.
@@ -25,8 +42,8 @@ func answer(spans int, odd string) string {
 				b.WriteString(odd)
 				continue
 			}
-			fmt.Fprintf(&b, `{"traceId":"%032x","spanId":"%016x","name":"work %d","startTimeUnixNano":"%d","attributes":[{"key":"n","value":{"intValue":"%d"}}]}`,
-				1+i%3, scope*spans+i+1, i%7, uint64(1e18)+uint64(i%100), i)
+			fmt.Fprintf(&b, `{"traceId":"%032x","spanId":"%016x","name":"work %d","startTimeUnixNano":"%d","attributes":[%s,%s]}`,
+				1+i%3, scope*spans+i+1, i%7, uint64(1e18)+uint64(i%100), attribute(i), attribute(i/7))
 		}
 		b.WriteString(`]}`)
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
 
@@ -18,6 +19,10 @@ import (
 func (r *otlpReader) attributes(room int) (sources.Attributes, error) {
 	r.list = r.list[:0]
 	err := r.array(func() error {
+		if a, usual := r.usualAttribute(); usual {
+			r.list = append(r.list, a)
+			return nil
+		}
 		var a sources.Attribute
 		err := r.object(func(name []byte) (err error) {
 			switch string(name) {
@@ -37,6 +42,71 @@ func (r *otlpReader) attributes(room int) (sources.Attributes, error) {
 		return nil, err
 	}
 	return append(make(sources.Attributes, 0, len(r.list)+room), r.list...), err
+}
+
+// How servers write an attribute that is a text or a whole number.
+const (
+	keyBegins    = `{"key":"`
+	textFollows  = `","value":{"stringValue":"`
+	wholeFollows = `","value":{"intValue":"`
+	valueEnds    = `"}}`
+)
+
+// usualAttribute reads an attribute that is written without spaces and escapes, in the order
+// of its definition, as nearly all are. Where it is not, nothing is read.
+func (r *otlpReader) usualAttribute() (a sources.Attribute, usual bool) {
+	if r.decoder != nil {
+		return a, false // it is not here yet
+	}
+	c := &r.checked
+	c.next()
+	rest, begins := bytes.CutPrefix(c.text[c.at:], []byte(keyBegins))
+	if !begins {
+		return a, false
+	}
+	key, rest, plain := plainText(rest)
+	if !plain {
+		return a, false
+	}
+	follows, whole := textFollows, bytes.HasPrefix(rest, []byte(wholeFollows))
+	if whole {
+		follows = wholeFollows
+	}
+	rest, begins = bytes.CutPrefix(rest, []byte(follows))
+	if !begins {
+		return a, false
+	}
+	value, rest, plain := plainText(rest)
+	if !plain || !bytes.HasPrefix(rest, []byte(valueEnds)) || (whole && !isWhole(value)) {
+		return a, false
+	}
+	c.at = len(c.text) - len(rest) + len(valueEnds)
+	return sources.Attribute{Key: r.texts.of(key), Value: r.texts.of(value)}, true
+}
+
+// plainText is what stands before the next quote, and what stands from there on; plain is
+// false where it is not the text as it stands.
+func plainText(text []byte) (inner, rest []byte, plain bool) {
+	end := bytes.IndexByte(text, '"')
+	if end < 0 || bytes.IndexByte(text[:end], '\\') >= 0 || !utf8.Valid(text[:end]) {
+		return nil, nil, false
+	}
+	return text[:end], text[end:], true
+}
+
+// isWhole tells a whole number as it is written when it is written anew, and that fits into
+// 64 bits whatever its digits are.
+func isWhole(text []byte) bool {
+	digits := bytes.TrimPrefix(text, []byte("-"))
+	if len(digits) == 0 || len(digits) > 18 || (digits[0] == '0' && len(text) > 1) {
+		return false
+	}
+	for _, d := range digits {
+		if d < '0' || d > '9' {
+			return false
+		}
+	}
+	return true
 }
 
 // value reads an AnyValue as text.
