@@ -2,6 +2,7 @@ package sources
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -32,6 +33,12 @@ func (s Server) Skew() (ahead time.Duration, known bool) {
 		return s.Clock.Sub(s.Answered), true
 	}
 	return 0, true
+}
+
+// Untold reports whether a failure is of a server that does not tell what it is, or not to
+// whoever asks, and may answer other questions all the same.
+func Untold(err error) bool {
+	return errors.Is(err, ErrNotFound) || errors.Is(err, ErrNotThisAPI) || errors.Is(err, ErrServer) || errors.Is(err, ErrBadQuery)
 }
 
 // Describer is a backend that can tell what it is. It asks the server each time.

@@ -11,8 +11,8 @@ import (
 // DiffJSON writes what changed between two cases, as JSON does a case.
 func DiffJSON(w io.Writer, d *correlate.Diff) error { return writeJSON(w, d) }
 
-// TrendSign is the mark of a trend, which does not depend on colour.
-func TrendSign(t correlate.Trend) string {
+// trendSign is the mark of a trend, which does not depend on colour.
+func trendSign(t correlate.Trend) string {
 	switch t {
 	case correlate.Recovered, correlate.AllHealthy:
 		return Sign(correlate.Healthy)
@@ -27,7 +27,7 @@ var changeSigns = map[string]string{"new": "+", "further": "↗", "same": "=", "
 // DiffText writes it for people and for grep.
 func DiffText(w io.Writer, d *correlate.Diff) error {
 	p := &page{}
-	p.line("%s %s: %s", TrendSign(d.Trend), string(d.Trend), d.Reason)
+	p.line("%s %s: %s", trendSign(d.Trend), string(d.Trend), d.Reason)
 	p.line("  earlier   %s  %s", d.Earlier.Window.String(), verdictOf(&d.Earlier))
 	p.line("  later     %s  %s", d.Later.Window.String(), verdictOf(&d.Later))
 	if d.AlikeBecause != "" {
@@ -53,7 +53,7 @@ func DiffText(w io.Writer, d *correlate.Diff) error {
 // DiffMarkdown writes it for a ticket.
 func DiffMarkdown(w io.Writer, d *correlate.Diff) error {
 	p := &page{}
-	p.line("# %s %s", TrendSign(d.Trend), string(d.Trend))
+	p.line("# %s %s", trendSign(d.Trend), string(d.Trend))
 	p.blank()
 	p.line("%s.", escape(d.Reason))
 	p.blank()

@@ -140,7 +140,8 @@ func (s *Settings) findInGrafana(ctx context.Context) error {
 		return err
 	}
 	s.Warnings = append(s.Warnings, ambiguous...)
-	for _, b := range []sources.Backend{sources.Prometheus, sources.Loki, sources.Jaeger, sources.Tempo, sources.Alertmanager} {
+	for _, k := range kinds {
+		b := k.backend
 		found, ok := chosen[b]
 		if _, own := s.Targets[b]; own || !ok {
 			continue

@@ -7,6 +7,7 @@ import (
 	"os"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -84,6 +85,8 @@ type provisioned struct {
 	BasicAuth     bool              `yaml:"basicAuth"`
 	BasicAuthUser string            `yaml:"basicAuthUser"`
 	Secure        map[string]string `yaml:"secureJsonData"`
+
+	headers map[string]string // the names of headers by their number, whose values are in Secure
 }
 
 // variable is how a file names an environment variable in place of a secret.
@@ -132,11 +135,12 @@ func ImportProvisioning(path string) (Imported, error) {
 		byUID[d.UID] = d
 		all = append(all, d.DataSource)
 		for key, value := range headers.Datasources[n].JSONData {
-			if name, ok := value.(string); ok && strings.HasPrefix(key, "httpHeaderName") {
-				if d.Secure == nil {
-					d.Secure = map[string]string{}
+			number, isName := strings.CutPrefix(key, "httpHeaderName")
+			if name, ok := value.(string); ok && isName {
+				if d.headers == nil {
+					d.headers = map[string]string{}
 				}
-				d.Secure["name of "+strings.TrimPrefix(key, "httpHeaderName")] = name
+				d.headers[number] = name
 			}
 		}
 	}
@@ -148,14 +152,14 @@ func ImportProvisioning(path string) (Imported, error) {
 		return i, err
 	}
 	i.Remarks = append(i.Remarks, ambiguous...)
-	for _, b := range []sources.Backend{sources.Prometheus, sources.Loki, sources.Jaeger, sources.Tempo, sources.Alertmanager} {
-		found, ok := chosen[b]
+	for _, k := range kinds {
+		found, ok := chosen[k.backend]
 		if !ok {
 			continue
 		}
 		d := byUID[found.UID]
-		i.remark("%s: data source %q", b, d.Name)
-		*connectionIn(&i.Profile, b) = i.connection(d)
+		i.remark("%s: data source %q", k.backend, d.Name)
+		*k.own(&i.Profile) = i.connection(d)
 		i.names(&d.JSONData, d.Name)
 	}
 	return i, nil
@@ -170,8 +174,8 @@ func (i *Imported) connection(d *provisioned) *profile.Connection {
 			i.remark("%q: its password is not taken over: give password_file or password_env", d.Name)
 		}
 	}
-	for n := 1; d.Secure[fmt.Sprintf("name of %d", n)] != ""; n++ {
-		name, value := d.Secure[fmt.Sprintf("name of %d", n)], d.Secure[fmt.Sprintf("httpHeaderValue%d", n)]
+	for n := 1; d.headers[strconv.Itoa(n)] != ""; n++ {
+		name, value := d.headers[strconv.Itoa(n)], d.Secure[fmt.Sprintf("httpHeaderValue%d", n)]
 		switch {
 		case strings.EqualFold(name, "X-Scope-OrgID") && variableIn(value) == "":
 			c.Tenant = value
@@ -189,14 +193,6 @@ func (i *Imported) connection(d *provisioned) *profile.Connection {
 	return c
 }
 
-func connectionIn(p *profile.Profile, b sources.Backend) **profile.Connection {
-	i := slices.IndexFunc(kinds, func(k kind) bool { return k.backend == b })
-	if i < 0 {
-		return new(*profile.Connection) // no use is made of it yet
-	}
-	return kinds[i].own(p)
-}
-
 // ImportFound makes a profile of servers that were found on this machine.
 func ImportFound(all []Found) Imported {
 	var i Imported
@@ -205,7 +201,8 @@ func ImportFound(all []Found) Imported {
 			i.remark("a Grafana is at %s: obs config import grafana takes its data sources over", f.URL)
 			continue
 		}
-		into := connectionIn(&i.Profile, f.Backend)
+		at := slices.IndexFunc(kinds, func(k kind) bool { return k.backend == f.Backend })
+		into := kinds[at].own(&i.Profile) // nothing else is looked for
 		if *into != nil {
 			i.remark("%s: another one is at %s (%s)", f.Backend, f.URL, f.How)
 			continue

@@ -2,35 +2,22 @@ package loki
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"regexp"
 	"strconv"
-	"strings"
-
-	"github.com/tidwall/gjson"
 
 	"obs/sources"
+	"obs/sources/transport"
 )
 
 // Explain takes the message out of a refusal: Loki writes plain text, the gateways in
 // front of it JSON objects of several kinds. It returns nothing where the whole text is
 // the message.
-func Explain(_ int, body []byte) string {
-	if !json.Valid(body) {
-		return ""
-	}
-	for _, message := range gjson.GetManyBytes(body, "message", "error", "error.message", "detail") {
-		if message.Type == gjson.String && message.Str != "" {
-			return message.Str
-		}
-	}
-	return ""
-}
+func Explain(status int, body []byte) string { return transport.ExplainText(status, body) }
 
 // advice is what to do about refusals that say these words.
-var advice = []struct{ words, hint string }{
+var advice = transport.Advice{
 	{"query time range exceeds the limit", "ask for a shorter window: the server's max_query_length bounds it"},
 	{"max_query_lookback", "ask for a later window: the server's max_query_lookback bounds it"},
 	{"too many outstanding requests", "the server's queue for this tenant is full: try again in a while, or with a shorter window"},
@@ -60,16 +47,8 @@ func (c *Client) advise(ctx context.Context, q question, err error) error {
 		mistaken.Status, mistaken.Detail = failure.Status, failure.Detail
 		return mistaken
 	}
-	if at := stopped.FindStringSubmatch(failure.Detail); at != nil && errors.Is(err, sources.ErrBadQuery) {
-		failure.Line, _ = strconv.Atoi(at[1]) // 0 for a number that is none
-		failure.Column, _ = strconv.Atoi(at[2])
-	}
-	for _, a := range advice {
-		if strings.Contains(failure.Detail, a.words) {
-			failure.Hint = a.hint
-			break
-		}
-	}
+	transport.StoppedAt(stopped, failure)
+	advice.To(failure)
 	return failure
 }
 

@@ -18,10 +18,8 @@ var _ sources.Describer = (*Client)(nil)
 // of credentials: Loki gives it to everybody, whatever tenant it wants for records.
 func (c *Client) Describe(ctx context.Context) (sources.Server, error) {
 	described, err := c.describe(ctx, buildInfo)
-	for _, kind := range []error{sources.ErrNotFound, sources.ErrNotThisAPI, sources.ErrServer, sources.ErrBadQuery} {
-		if errors.Is(err, kind) {
-			return c.describe(ctx, "labels")
-		}
+	if sources.Untold(err) {
+		return c.describe(ctx, "labels")
 	}
 	return described, err
 }

@@ -5,11 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"strings"
 
 	v1 "github.com/prometheus/client_golang/api/prometheus/v1"
 
 	"obs/sources"
+	"obs/sources/transport"
 )
 
 // refusal is the form of an answer that is an error
@@ -60,7 +60,7 @@ var kinds = map[string]error{
 const limitedTenant = "ask for a shorter window or for fewer services with --service: the tenant's limits bound what a query reads (max_fetched_series_per_query and its like)"
 
 // advice is what to do about refusals that say these words.
-var advice = []struct{ words, hint string }{
+var advice = transport.Advice{
 	{"too many samples into memory", "ask for a shorter window or for fewer services: the server's --query.max-samples bounds a query"},
 	{"time range exceeds the limit", "ask for a shorter window: the server bounds that of a query"},
 	// Mimir's, by their IDs (https://grafana.com/docs/mimir/latest/manage/mimir-runbooks/#errors-catalog).
@@ -87,12 +87,7 @@ func (w wire) refine(ctx context.Context, err error, body []byte) error {
 	if kind := kinds[parseRefusal(body).Type]; kind != nil && !errors.Is(kind, failure.Kind) {
 		failure.Kind, failure.Hint = kind, w.http.Failure(ctx, kind, nil).Hint
 	}
-	for _, a := range advice {
-		if strings.Contains(failure.Detail, a.words) {
-			failure.Hint = a.hint
-			break
-		}
-	}
+	advice.To(failure)
 	return failure
 }
 

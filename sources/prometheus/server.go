@@ -2,7 +2,6 @@ package prometheus
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -24,10 +23,8 @@ var (
 // this API answers.
 func (c *Client) Describe(ctx context.Context) (sources.Server, error) {
 	described, err := c.describe(ctx, "/api/v1/status/buildinfo", nil)
-	for _, kind := range []error{sources.ErrNotFound, sources.ErrNotThisAPI, sources.ErrServer, sources.ErrBadQuery} {
-		if errors.Is(err, kind) {
-			return c.describe(ctx, "/api/v1/query", url.Values{"query": {"1"}})
-		}
+	if sources.Untold(err) {
+		return c.describe(ctx, "/api/v1/query", url.Values{"query": {"1"}})
 	}
 	return described, err
 }

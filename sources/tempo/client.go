@@ -23,8 +23,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/tidwall/gjson"
-
 	"obs/sources"
 	"obs/sources/transport"
 )
@@ -188,20 +186,10 @@ func (c *Client) missing(ctx context.Context, err error) error {
 // Explain takes the message out of a refusal, for transport.Options: Tempo writes plain
 // text, the gateways in front of it JSON objects of several kinds. It returns nothing where
 // the whole text is the message.
-func Explain(_ int, body []byte) string {
-	if !json.Valid(body) {
-		return ""
-	}
-	for _, message := range gjson.GetManyBytes(body, "message", "error", "error.message", "detail") {
-		if message.Type == gjson.String && message.Str != "" {
-			return message.Str
-		}
-	}
-	return ""
-}
+func Explain(status int, body []byte) string { return transport.ExplainText(status, body) }
 
 // advice is what to do about refusals that say these words.
-var advice = []struct{ words, hint string }{
+var advice = transport.Advice{
 	{"range specified by start and end exceeds", "ask for a shorter window: the server's query_frontend.search.max_duration bounds it"},
 	{"exceeds max", "the trace is larger than the server gives: its max_bytes_per_trace and the size of its messages bound it"},
 	{"larger than max", "the trace is larger than the server gives: its max_bytes_per_trace and the size of its messages bound it"},
@@ -213,16 +201,8 @@ var stopped = regexp.MustCompile(`parse error at line ([0-9]{1,6}), col ([0-9]{1
 
 // advise makes a refusal tell what to do about it in the case of Tempo.
 func advise(failure *sources.Error) error {
-	if at := stopped.FindStringSubmatch(failure.Detail); at != nil && errors.Is(failure, sources.ErrBadQuery) {
-		failure.Line, _ = strconv.Atoi(at[1]) // 0 for a number that is none
-		failure.Column, _ = strconv.Atoi(at[2])
-	}
-	for _, a := range advice {
-		if strings.Contains(failure.Detail, a.words) {
-			failure.Hint = a.hint
-			break
-		}
-	}
+	transport.StoppedAt(stopped, failure)
+	advice.To(failure)
 	return failure
 }
 
