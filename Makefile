@@ -15,6 +15,12 @@ TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/obs-tools
 GOLANGCI_BIN := $(TOOLS)/golangci-lint-$(GOLANGCI_VERSION)
 GOLANGCI := $(GOLANGCI_BIN)/golangci-lint
 
+# Far beyond what they take on a quiet machine, and told, since Go's own ten minutes for
+# a package end a sound run on a busy one: the race detector makes the shop's hours of
+# history some six times as dear.
+TEST_TIMEOUT := -timeout 20m
+RACE_TIMEOUT := -timeout 40m
+
 # Integration tests share one set of servers and stop some of them in turn, hence
 # one package at a time (-p 1); a cached result would say nothing about a server.
 INTEGRATION := go test -tags integration -count=1 -p 1 -timeout 30m
@@ -37,11 +43,11 @@ build: ## compile bin/obs
 .PHONY: test
 test: ## vet and test everything that needs no server
 	go vet ./...
-	go test ./... ./testdata/incidents
+	go test $(TEST_TIMEOUT) ./... ./testdata/incidents
 
 .PHONY: race
 race: ## the same tests under the race detector (needs a C compiler)
-	go test -race ./...
+	go test -race $(RACE_TIMEOUT) ./...
 
 .PHONY: bench
 bench: ## the benchmarks, without the tests
