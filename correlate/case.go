@@ -46,8 +46,10 @@ type Case struct {
 	Failure *Failure `json:"failure,omitempty"`
 	Story   []Moment `json:"story,omitempty"`
 	// Places are where the logs of a looked-up request carry its trace ID, by service.
-	Places   []Place   `json:"places,omitempty"`
-	Records  []Record  `json:"records"`
+	Places  []Place  `json:"places,omitempty"`
+	Records []Record `json:"records"`
+	// Notes are what people wrote down of the incident, in order of time.
+	Notes    []Note    `json:"notes,omitempty"`
 	Findings []Finding `json:"findings"`
 	Missing  []Missing `json:"missing"`
 	Queries  []Query   `json:"queries"`
@@ -250,6 +252,14 @@ type Record struct {
 	// was asked for.
 	Context bool `json:"context,omitempty"`
 	Group   int  `json:"group,omitempty"`
+}
+
+// Note is a line that a person has written into an incident's timeline.
+type Note struct {
+	Time     time.Time `json:"time"`
+	Text     string    `json:"text"`
+	Incident string    `json:"incident,omitempty"` // the name by which its notes belong together
+	Author   string    `json:"author,omitempty"`
 }
 
 // Finding is one statement with what it rests on.
