@@ -47,10 +47,7 @@ func (x *Explorer) Alerts(ctx context.Context) *AlertList {
 
 // now is the moment by the clock of the run.
 func (x *Explorer) now() time.Time {
-	if x.set.Ledger != nil && x.set.Ledger.Now != nil {
-		return x.set.Ledger.Now().UTC()
-	}
-	return time.Now().UTC()
+	return x.set.Ledger.Time().UTC()
 }
 
 // alertOf puts an alert into words.

@@ -91,6 +91,7 @@ func Find(ctx context.Context, set sources.Set, lookup Lookup, observe Observer)
 		f.found.interrupted(err)
 	}
 	f.found.keepQueries(set.Ledger)
+	f.found.redact()
 	return f.found
 }
 

@@ -182,6 +182,7 @@ func (w *walk) triage(ctx context.Context) *Case {
 		w.found.interrupted(err)
 	}
 	w.found.keepQueries(w.set.Ledger)
+	w.found.redact()
 	return w.found
 }
 

@@ -1,8 +1,11 @@
 package sources
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"math"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -40,22 +43,46 @@ type Ledger struct {
 	// Observe is called as a query starts and as it ends, from the goroutine that
 	// asks. It must not block. Set it before the first query.
 	Observe func(Query)
-	// Now is the clock; time.Now when nil.
+	// Now is the clock of the run; time.Now when nil.
 	Now func() time.Time
+	// Timer is the clock that queries are timed by; Now when nil.
+	Timer func() time.Time
+	// Play finds a query that starts in the earlier run that is replayed: its place among that
+	// run's queries, and how it went. Nil where none is replayed.
+	Play func(Query) (place int, went Query, found bool)
 
 	mu      sync.Mutex
 	queries []*Query
+	played  map[*Query]played // by the query of this run
 }
 
-// Queries is a copy of all queries so far, in the order of sending.
+// played is a query of an earlier run.
+type played struct {
+	place int
+	went  Query
+}
+
+// Queries is a copy of all queries so far, in the order of sending; in that of the earlier run
+// where one is replayed, since what is asked at the same time comes in any order.
 func (l *Ledger) Queries() []Query {
 	if l == nil {
 		return nil
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	all := make([]Query, len(l.queries))
-	for i, q := range l.queries {
+	inOrder := l.queries
+	if l.Play != nil {
+		place := func(q *Query) int {
+			if p, found := l.played[q]; found {
+				return p.place
+			}
+			return math.MaxInt
+		}
+		inOrder = slices.Clone(inOrder)
+		slices.SortStableFunc(inOrder, func(a, b *Query) int { return cmp.Compare(place(a), place(b)) })
+	}
+	all := make([]Query, len(inOrder))
+	for i, q := range inOrder {
 		all[i] = *q
 	}
 	return all
@@ -78,9 +105,17 @@ type callKey struct{}
 func (l *Ledger) Start(ctx context.Context, backend Backend, text string, w Window) (context.Context, *Call) {
 	call := &Call{ledger: l, query: &Query{Backend: backend, Text: text, Window: w, Status: QueryRunning}}
 	if l != nil {
-		call.query.Started = l.now()
+		call.query.Started = l.timer()
 		l.mu.Lock()
 		l.queries = append(l.queries, call.query)
+		if l.Play != nil {
+			if place, went, found := l.Play(*call.query); found {
+				if l.played == nil {
+					l.played = map[*Query]played{}
+				}
+				l.played[call.query] = played{place, went}
+			}
+		}
 		started := *call.query
 		l.mu.Unlock()
 		l.tell(started)
@@ -94,7 +129,7 @@ func (c *Call) End(records int, err error) {
 		return
 	}
 	l := c.ledger
-	now := l.now()
+	now := l.timer()
 	l.mu.Lock()
 	q := c.query
 	q.Duration = now.Sub(q.Started)
@@ -112,6 +147,11 @@ func (c *Call) End(records int, err error) {
 		q.Status = QueryEmpty
 	default:
 		q.Status = QueryOK
+	}
+	if p, found := l.played[q]; found {
+		// The query's own text and window stay: a recording has no secrets that may stand there.
+		p.went.Text, p.went.Window, p.went.Started = q.Text, q.Window, q.Started
+		*q = p.went
 	}
 	ended := *q
 	l.mu.Unlock()
@@ -169,11 +209,19 @@ func (c *Call) AddAttempt() {
 	}
 }
 
-func (l *Ledger) now() time.Time {
-	if l.Now != nil {
+// Time is the moment by the clock of the run. A nil ledger has the machine's.
+func (l *Ledger) Time() time.Time {
+	if l != nil && l.Now != nil {
 		return l.Now()
 	}
 	return time.Now()
+}
+
+func (l *Ledger) timer() time.Time {
+	if l.Timer != nil {
+		return l.Timer()
+	}
+	return l.Time()
 }
 
 func (l *Ledger) tell(q Query) {

@@ -31,13 +31,13 @@ var network = []string{"net/..."}
 var rooms = []room{
 	{path: "obs/cmd/...", may: []string{"obs/..."}},
 	{path: "obs/tui/...", may: []string{"obs/tui/...", "obs/correlate/...", "obs/sources"}, never: network},
-	{path: "obs/correlate", may: []string{"obs/correlate/...", "obs/sources"}, never: network},
+	{path: "obs/correlate", may: []string{"obs/correlate/...", "obs/sources", "obs/sources/redact"}, never: network},
 	{path: "obs/correlate/report", may: []string{"obs/correlate/...", "obs/sources"}, never: network, timeless: true},
 	// It asks, as the walk does, and is told the time.
-	{path: "obs/correlate/doctor", may: []string{"obs/correlate/...", "obs/sources"}, never: network, timeless: true},
+	{path: "obs/correlate/doctor", may: []string{"obs/correlate/...", "obs/sources", "obs/sources/redact"}, never: network, timeless: true},
 	// It reads links, and follows none.
 	{
-		path: "obs/correlate/ident", may: []string{"obs/sources"}, timeless: true,
+		path: "obs/correlate/ident", may: []string{"obs/sources", "obs/sources/redact"}, timeless: true,
 		never: []string{"context", "crypto/rand", "log/...", "math/rand/...", "net", "net/http/...", "os/...", "syscall"},
 	},
 	// Arithmetic over values: nothing but the arguments decides what comes out.
@@ -47,6 +47,10 @@ var rooms = []room{
 	},
 	{path: "obs/sources", never: network},
 	{path: "obs/sources/connect", may: []string{"obs/sources/..."}},
+	// It knows what looks like a secret, and nothing else.
+	{path: "obs/sources/redact", never: append([]string{"context", "os/..."}, network...), timeless: true},
+	// A recording tells how its backends were connected.
+	{path: "obs/sources/recording", may: []string{"obs/sources", "obs/sources/connect", "obs/sources/redact", "obs/sources/transport"}},
 	// The stand-in stands behind HTTP like any backend: it shares the signal types with
 	// the clients, and nothing else.
 	{path: "obs/sources/sandbox/shop", may: []string{"obs/sources"}, never: network},

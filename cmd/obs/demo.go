@@ -133,6 +133,7 @@ func showShop(ctx context.Context, scenario shop.Scenario, o *demoOptions, w wor
 				return nil, &exitError{code: exitFailed, err: fmt.Errorf("the demo's shop: %w", err)}
 			}
 			running = opening
+			w.tape.triages(running.question)
 			observe(correlate.Step{Name: "shop", Done: true, Text: running.simulated})
 			if set, err = o.openSandbox(ctx, running.server, w); err != nil {
 				return nil, err

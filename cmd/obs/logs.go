@@ -226,6 +226,8 @@ func (o *logsOptions) checkLogs(w world, queried bool) error {
 		return usage(errors.New("-A, -B and -C are about records, and --patterns shows none"), "give one of them")
 	case o.limit < 0:
 		return usage(fmt.Errorf("--limit %d is no number of records", o.limit), "give it as 100")
+	case o.follow && w.tape.on():
+		return usage(errors.New("--follow goes on for a time, and a recording is of one moment"), "leave --follow, or --record, away")
 	case o.follow && o.patterns:
 		return usage(errors.New("--follow shows records, and --patterns shows none"), "give one of them")
 	case o.follow && (o.limit > 0 || o.to != "" || o.baseline != ""):

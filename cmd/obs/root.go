@@ -47,6 +47,7 @@ type world struct {
 	selected *selection             // what out goes through; nil for nothing
 	dir      func() (string, error) // where it was started; nil for nowhere
 	cache    func() (string, error) // the user's folder for what can be found out again; nil to remember nothing
+	tape     *tape                  // records the run, or replays another; nil for neither
 }
 
 func system() world {
@@ -88,6 +89,7 @@ func run(args []string, w world) int {
 }
 
 func runContext(ctx context.Context, args []string, w world) int {
+	w = w.taped()
 	selected := &selection{to: w.out, shown: w.shown}
 	w.out, w.selected = selected, selected
 	root := newRoot(w) //nolint:contextcheck // cobra hands the context to each command
@@ -141,6 +143,7 @@ Any one of the three will do; with all of them the walk goes all the way.`,
 			w.selected.flags(cmd)
 		}
 	}
+	w.tape.commands(root)
 	completions(w, root)
 	root.SetHelpCommand(newHelp(root))
 	return root
@@ -285,10 +288,11 @@ func (c *common) checkRest(w world) error {
 func (c *common) load(w world) error {
 	c.connection = located(w, c.connection)
 	c.connection.Ledger = &sources.Ledger{Now: w.now}
+	w.tape.connect(&c.connection)
 	if c.verbose && c.output != "tui" {
 		c.connection.Ledger.Observe = sayQuery(w.err)
 	}
-	settings, err := connect.Load(c.connection)
+	settings, err := w.tape.load(c.connection)
 	if err != nil {
 		return usage(err, "obs config view shows what is configured, and obs config edit mends it")
 	}

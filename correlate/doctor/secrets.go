@@ -10,6 +10,7 @@ import (
 	"obs/correlate"
 	"obs/correlate/ident"
 	"obs/sources"
+	"obs/sources/redact"
 )
 
 // KindSecrets is the kind of a finding about what looks like secrets in records.
@@ -18,20 +19,6 @@ const KindSecrets = "logs.secrets"
 // secretPlace is where records hold what looks like a secret, and of which kind. It never
 // holds the secret itself.
 type secretPlace struct{ kind, field string }
-
-// Shapes of secrets that tell themselves apart by their form, as their issuers document it.
-var secretShapes = []struct {
-	kind  string
-	shape *regexp.Regexp
-}{
-	{"private key", regexp.MustCompile(`-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----`)},
-	{"AWS access key", regexp.MustCompile(`\b(?:AKIA|ASIA)[A-Z2-7]{16}\b`)},
-	{"JSON web token", regexp.MustCompile(`\beyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}`)},
-	{"GitHub token", regexp.MustCompile(`\b(?:gh[pousr]_[A-Za-z0-9]{36}|github_pat_[A-Za-z0-9_]{30,})`)},
-	{"Slack token", regexp.MustCompile(`\bxox[abprs]-[A-Za-z0-9-]{10,}`)},
-	{"password in an address", regexp.MustCompile(`\b[a-z][a-z0-9+.-]*://[^\s/:@"']+:[^\s/:@"'*]{3,}@[A-Za-z0-9\[]`)},
-	{"bearer token", regexp.MustCompile(`(?i)\bbearer\s+[A-Za-z0-9._~+/-]{16,}`)},
-}
 
 // named finds name=value and name: value in text that is neither JSON nor logfmt.
 var named = regexp.MustCompile(`([A-Za-z][A-Za-z0-9_.\-]*)["']?\s*[=:]\s*["']?([^\s"',;&]+)`)
@@ -67,9 +54,9 @@ func countSecrets(counts map[secretPlace]int, r sources.Record) {
 // look notes what a field's value, or text without a field, looks like.
 func look(here map[secretPlace]bool, field, value string) {
 	known := false
-	for _, s := range secretShapes {
-		if s.shape.MatchString(value) {
-			here[secretPlace{s.kind, field}], known = true, true
+	for i := range redact.Shapes {
+		if s := &redact.Shapes[i]; s.Pattern.MatchString(value) {
+			here[secretPlace{s.Kind, field}], known = true, true
 		}
 	}
 	for _, m := range cardDigits.FindAllStringSubmatch(value, -1) {
@@ -82,31 +69,20 @@ func look(here map[secretPlace]bool, field, value string) {
 	}
 }
 
-var (
-	passwordName = regexp.MustCompile(`(?i)passw|pwd|passphrase`)
-	// masked is what stands where a secret was taken out, or what is said about one.
-	masked = regexp.MustCompile(`(?i)^(?:[*x.•#_-]+|\W*(?:redacted|masked|hidden|filtered|removed|secret|none|null|nil|true|false|empty|missing|invalid|wrong|expired|changed|reset|required|incorrect|yes|no|ok)\W*)$`)
-	digit  = regexp.MustCompile(`[0-9]`)
-)
-
-// shortestToken is from how many characters on a value is long enough for a token: 64 random
-// bits in base 16.
-const shortestToken = 16
+var passwordName = regexp.MustCompile(`(?i)passw|pwd|passphrase`)
 
 // byName is what a field of that name and value holds; empty where it is no secret. What has
 // the name of a secret is often a word about one.
 func byName(name, value string) string {
 	value = strings.TrimSpace(value)
-	if name == "" || masked.MatchString(value) || strings.Contains(value, "***") {
-		return ""
-	}
 	switch {
+	case name == "":
 	case passwordName.MatchString(name):
-		if len(value) >= 4 && !strings.Contains(value, " ") {
+		if redact.LooksLikePassword(value) {
 			return "password"
 		}
 	case ident.NamesSecret(name):
-		if len(value) >= shortestToken && digit.MatchString(value) {
+		if redact.LooksLikeToken(value) {
 			return "token"
 		}
 	}

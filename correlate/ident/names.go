@@ -4,6 +4,8 @@ import (
 	"regexp"
 	"strings"
 	"unicode/utf8"
+
+	"obs/sources/redact"
 )
 
 // role is what a field's name says its value is.
@@ -52,7 +54,7 @@ var roles = map[string]role{
 }
 
 // secretParts are what names of credentials contain.
-var secretParts = regexp.MustCompile(`authorization|cookie|passw|passphrase|secret|apikey|token|credential|signature|jwt|csrf|xsrf`)
+var secretParts = regexp.MustCompile(redact.Names)
 
 // elsewhere begins the names of IDs that another request or span has.
 var elsewhere = regexp.MustCompile(`^(?:parent|link|caller|previous|prev|original|orig|client|remote|upstream)`)

@@ -39,13 +39,12 @@ const (
 type Client struct {
 	http   *transport.Client
 	ledger *sources.Ledger
-	now    func() time.Time
 }
 
 // New returns a client that sends through http and lists each question in ledger, which may
 // be nil. Give the transport this package's Explain.
 func New(http *transport.Client, ledger *sources.Ledger) *Client {
-	return &Client{http: http, ledger: ledger, now: time.Now}
+	return &Client{http: http, ledger: ledger}
 }
 
 // alert is one of the list of alerts.
@@ -163,7 +162,8 @@ func (c *Client) silences(ctx context.Context) map[string]sources.Silence {
 // Describe implements sources.Describer with /api/v2/status. The configuration that stands
 // there too is not looked at.
 func (c *Client) Describe(ctx context.Context) (sources.Server, error) {
-	described := sources.Server{Product: "alertmanager", API: "v2", Asked: c.now()}
+	described := sources.Server{Product: "alertmanager", API: "v2"}
+	ctx = transport.Timed(ctx)
 	header, err := c.answer(ctx, statusPath, func(body []byte) (int, error) {
 		var status struct {
 			VersionInfo *struct {
@@ -182,8 +182,7 @@ func (c *Client) Describe(ctx context.Context) (sources.Server, error) {
 	if err != nil {
 		return sources.Server{}, err
 	}
-	described.Answered = c.now()
-	described.Clock, _ = http.ParseTime(header.Get("Date"))
+	transport.Told(ctx, header, &described)
 	return described, nil
 }
 

@@ -53,6 +53,8 @@ type Options struct {
 	Timeout time.Duration
 	// Cache is a folder for what can be found out again; empty to keep nothing.
 	Cache string
+	// Tape keeps what is exchanged with the backends, or plays it; nil for neither.
+	Tape transport.Tape
 }
 
 // kind is one kind of backend: how it is configured, and how it is opened.
@@ -163,8 +165,9 @@ type Settings struct {
 	Targets map[sources.Backend]Target
 	Grafana *GrafanaTarget
 
-	options Options
-	hash    string // see Key
+	options  Options
+	hash     string // see Key
+	replayed bool   // see Replay
 }
 
 // Load reads flags, environment and files. What is written there wrongly is an error that is
@@ -424,10 +427,15 @@ func (s *Settings) Open(ctx context.Context) (sources.Set, error) {
 }
 
 func (s *Settings) open(set *sources.Set, k kind, t Target) error {
-	client, err := transport.New(transport.Options{
+	o := transport.Options{
 		Backend: k.backend, URL: t.URL, Origin: t.Origin, Credentials: t.Credentials, Give: t.give, Access: t.Access, Timeout: s.options.Timeout,
-		Explain: k.explain, Final: k.final,
-	})
+		Explain: k.explain, Final: k.final, Tape: s.options.Tape,
+	}
+	if s.replayed {
+		// What was refused was waited after in the run that was recorded.
+		o.Sleep = func(ctx context.Context, _ time.Duration) error { return ctx.Err() }
+	}
+	client, err := transport.New(o)
 	if err != nil {
 		return err
 	}

@@ -5,9 +5,9 @@ import (
 	"encoding/json"
 	"net/http"
 	"regexp"
-	"time"
 
 	"obs/sources"
+	"obs/sources/transport"
 )
 
 var _ sources.Describer = (*Client)(nil)
@@ -26,22 +26,20 @@ func (c *Client) Describe(ctx context.Context) (sources.Server, error) {
 	if c.api.second.Load() {
 		described.API = "v1"
 	}
-	ctx, call := c.ledger.Start(ctx, sources.Jaeger, "GET /", sources.Window{})
+	ctx, call := c.ledger.Start(transport.Timed(ctx), sources.Jaeger, "GET /", sources.Window{})
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.http.URL("/", nil).String(), nil)
 	if err != nil {
 		err = c.http.Failure(ctx, sources.ErrBadQuery, err)
 		call.End(0, err)
 		return described, err
 	}
-	asked := time.Now()
 	response, page, _ := c.http.Do(request) //nolint:bodyclose // Do has read and closed it; a page is an error to it
 	if response == nil {
 		call.End(0, nil)
 		return described, nil
 	}
 	call.End(1, nil)
-	described.Asked, described.Answered = asked, time.Now()
-	described.Clock, _ = http.ParseTime(response.Header.Get("Date"))
+	transport.Told(ctx, response.Header, &described)
 	if m := ownVersion.FindSubmatch(page); m != nil {
 		var version struct {
 			GitVersion string `json:"gitVersion"`

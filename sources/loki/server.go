@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"time"
 
 	"github.com/tidwall/gjson"
 
 	"obs/sources"
+	"obs/sources/transport"
 )
 
 var _ sources.Describer = (*Client)(nil)
@@ -27,7 +27,7 @@ func (c *Client) Describe(ctx context.Context) (sources.Server, error) {
 const buildInfo = "status/buildinfo"
 
 func (c *Client) describe(ctx context.Context, endpoint string) (described sources.Server, err error) {
-	ctx, call := c.ledger.Start(ctx, sources.Loki, api+endpoint, sources.Window{})
+	ctx, call := c.ledger.Start(transport.Timed(ctx), sources.Loki, api+endpoint, sources.Window{})
 	defer func() {
 		if err != nil {
 			described = sources.Server{}
@@ -40,16 +40,15 @@ func (c *Client) describe(ctx context.Context, endpoint string) (described sourc
 	if err != nil {
 		return described, c.client.Failure(ctx, sources.ErrBadQuery, err)
 	}
-	described.Product, described.API, described.Asked = "loki", "v1", time.Now()
+	described.Product, described.API = "loki", "v1"
 	response, body, err := c.client.Do(request) //nolint:bodyclose // Do has read and closed it
-	described.Answered = time.Now()
 	if err != nil {
 		if endpoint == buildInfo {
 			return described, err // what to do about it is of no interest, as labels follow
 		}
 		return described, c.advise(ctx, question{}, err)
 	}
-	described.Clock, _ = http.ParseTime(response.Header.Get("Date"))
+	transport.Told(ctx, response.Header, &described)
 	if !gjson.ValidBytes(body) || !gjson.ParseBytes(body).IsObject() {
 		return described, c.client.Failure(ctx, sources.ErrNotThisAPI, errors.New("the answer is no JSON object"))
 	}

@@ -5,12 +5,12 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 
 	v1 "github.com/prometheus/client_golang/api/prometheus/v1"
 	"github.com/tidwall/gjson"
 
 	"obs/sources"
+	"obs/sources/transport"
 )
 
 var (
@@ -34,18 +34,17 @@ func (c *Client) describe(ctx context.Context, path string, params url.Values) (
 	if params != nil {
 		q = question{text: listing(path, "query="+params.Get("query"))}
 	}
-	err = c.ask(ctx, q, func(ctx context.Context) (int, error) {
+	err = c.ask(transport.Timed(ctx), q, func(ctx context.Context) (int, error) {
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.http.URL(path, params).String(), nil)
 		if err != nil {
 			return 0, err
 		}
-		described.API, described.Asked = "v1", time.Now()
+		described.API = "v1"
 		response, body, err := c.http.Do(request) //nolint:bodyclose // Do has read and closed it
-		described.Answered = time.Now()
 		if err != nil {
 			return 0, err
 		}
-		described.Clock, _ = http.ParseTime(response.Header.Get("Date"))
+		transport.Told(ctx, response.Header, &described)
 		if gjson.GetBytes(body, "status").Str != "success" {
 			return 0, c.http.Failure(ctx, sources.ErrNotThisAPI, errNoEnvelope)
 		}

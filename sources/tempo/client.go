@@ -58,7 +58,7 @@ const (
 // New returns a client that sends its requests through http and notes each question in
 // ledger, which may be nil.
 func New(http *transport.Client, ledger *sources.Ledger) *Client {
-	return &Client{http: http, ledger: ledger, now: time.Now}
+	return &Client{http: http, ledger: ledger, now: ledger.Time}
 }
 
 // Remember makes the client go by what is known of the server from an earlier run, and keep
@@ -105,12 +105,9 @@ func (c *Client) Describe(ctx context.Context) (sources.Server, error) {
 
 // describe asks for what a server tells of itself, and takes the time from the answer.
 func (c *Client) describe(ctx context.Context, path string, server *sources.Server, read func([]byte) error) error {
-	server.Asked = c.now()
+	ctx = transport.Timed(ctx)
 	header, err := c.ask(ctx, question{text: "GET " + path, path: path}, whole(func(body []byte) (int, error) { return 1, read(body) }))
-	server.Answered = c.now()
-	if at, none := http.ParseTime(header.Get("Date")); none == nil {
-		server.Clock = at.UTC()
-	}
+	transport.Told(ctx, header, server)
 	return err
 }
 

@@ -53,6 +53,9 @@ func (c *Client) ended(ctx context.Context) *sources.Error {
 }
 
 func (c *Client) networkFailure(ctx context.Context, err error) *sources.Error {
+	if played := (*sources.Error)(nil); errors.As(err, &played) {
+		return played // by a tape, which has put it into words
+	}
 	// A *url.Error repeats the whole address; only its cause is wanted.
 	if wrapped := (*url.Error)(nil); errors.As(err, &wrapped) {
 		err = wrapped.Err

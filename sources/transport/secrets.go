@@ -112,6 +112,22 @@ func (s *secrets) hide(text string) string {
 	return replacer.Replace(text)
 }
 
+// wordLength is up to how many bytes a password may be a word that stands in answers for other
+// reasons, where taking it out would make another answer of it.
+const wordLength = 12
+
+// hideLong is hide for the answer to a question, and leaves short secrets.
+func (s *secrets) hideLong(text string) string {
+	s.mu.Lock()
+	long := slices.DeleteFunc(slices.Clone(s.known), func(secret string) bool { return len(secret) <= wordLength || !strings.Contains(text, secret) })
+	s.mu.Unlock()
+	slices.SortFunc(long, func(a, b string) int { return len(b) - len(a) })
+	for _, secret := range long {
+		text = strings.ReplaceAll(text, secret, "…")
+	}
+	return text
+}
+
 // witness sees requests as they go out, behind everything that adds to them, and notes the
 // credentials, wherever they came from.
 type witness struct {

@@ -53,6 +53,8 @@ type Options struct {
 	// Retries after the first attempt; negative for none.
 	Retries     int
 	Concurrency int
+	// Tape keeps what is exchanged, or plays it; nil for neither.
+	Tape Tape
 	// Base sends the requests; a transport of its own when nil.
 	Base http.RoundTripper
 	// Explain takes the message out of the body of a refusal, in the way of the
@@ -222,6 +224,8 @@ func (c *Client) Stream(request *http.Request, read func(body io.Reader) error) 
 			case err != nil:
 			case got.unread != nil:
 				err = got.unread
+			case got.refused != nil:
+				err = got.refused
 			default:
 				err = c.judge(ctx, got.response, got.refusal)
 			}
@@ -236,8 +240,9 @@ func (c *Client) Stream(request *http.Request, read func(body io.Reader) error) 
 // attempted is what came of a single attempt.
 type attempted struct {
 	response *http.Response
-	refusal  []byte // the body of an answer that is of no use
-	unread   error  // what read failed on
+	refusal  []byte         // the body of an answer that is of no use
+	unread   error          // what read failed on
+	refused  *sources.Error // what a tape made of an answer that is of no use
 }
 
 // sniffed is how much of an answer is looked at to tell whether it is a page, which is
@@ -259,12 +264,12 @@ func (c *Client) once(request *http.Request, attempt int, read func(io.Reader) e
 		}
 		request.Body = body
 	}
-	response, err := c.http.Do(request)
+	response, refused, err := c.send(parent, request)
 	if err != nil {
-		return attempted{}, c.networkFailure(parent, err)
+		return attempted{}, err
 	}
 	defer func() { _ = response.Body.Close() }() // all that matters was read, or has failed already
-	got := attempted{response: response}
+	got := attempted{response: response, refused: refused}
 	metered := &meter{body: response.Body, left: c.options.MaxBytes}
 	body := bufio.NewReaderSize(metered, bodyBuffer)
 	// What is wrong with the beginning comes again when it is read.
@@ -282,6 +287,20 @@ func (c *Client) once(request *http.Request, attempt int, read func(io.Reader) e
 		return attempted{}, c.networkFailure(parent, metered.end)
 	}
 	return got, nil
+}
+
+// send is the sending alone. What fails is a *sources.Error.
+// With a tape, what it makes of an answer that is of no use comes beside it.
+func (c *Client) send(parent context.Context, request *http.Request) (response *http.Response, refused *sources.Error, err error) {
+	if c.options.Tape != nil {
+		return c.taped(parent, request)
+	}
+	asked := time.Now()
+	if response, err = c.http.Do(request); err != nil {
+		return nil, nil, c.networkFailure(parent, err)
+	}
+	noteTimes(parent, asked, time.Now())
+	return response, nil, nil
 }
 
 // bodyBuffer is how much of a body is taken from the connection at once. More does not

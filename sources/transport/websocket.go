@@ -21,6 +21,9 @@ import (
 // have as many bytes as one answer; a larger one fails with websocket.ErrMessageTooBig.
 // The caller closes the connection.
 func (c *Client) WebSocket(ctx context.Context, path string, params url.Values, header http.Header, onPing func()) (*websocket.Conn, error) {
+	if c.options.Tape != nil {
+		return nil, c.Failure(ctx, sources.ErrBadQuery, errNotTaped)
+	}
 	select {
 	case c.slots <- struct{}{}:
 		defer func() { <-c.slots }()
