@@ -135,8 +135,14 @@ keys: ## write docs/keys.md from the key map
 	go test ./tui -run TestKeysAreDocumented -update
 
 .PHONY: schema
-schema: ## write docs/config.schema.json from the types of the configuration
+schema: ## write docs/config.schema.json and docs/schema/*.json from the types
 	go test ./sources/connect/profile -run TestSchemaIsCurrent -update
+	go test ./docs/schema -run TestSchemasAreCurrent -update
+
+# A part of making a release: from then on the schemas must not break what is written now.
+.PHONY: schema-publish
+schema-publish: schema ## keep the schemas as published, if they break nothing
+	go test ./docs/schema -run TestSchemasBreakNothing -publish
 
 .PHONY: walk
 walk: build ## draw the README's walk through an incident, in tmux
