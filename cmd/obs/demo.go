@@ -20,7 +20,7 @@ import (
 type demoOptions struct {
 	common
 	intoFlags
-	gate  bool
+	gate
 	list  bool
 	serve bool
 	seed  uint64
@@ -61,7 +61,7 @@ command can ask them. With --into it writes the same incident into real backends
 	o.outputFlags(cmd)
 	o.intoFlags.flags(cmd)
 	f := cmd.Flags()
-	f.BoolVar(&o.gate, "check", false, "let the exit status tell the verdict")
+	o.gate.flags(cmd, "let the exit status tell the verdict", caseLimits)
 	f.BoolVar(&o.list, "list", false, "list the scenarios, with what is true in each")
 	f.BoolVar(&o.serve, "serve", false, "keep the three APIs up until interrupted, and print their addresses as exports")
 	f.Uint64Var(&o.seed, "seed", 1, "chooses the simulated requests")
@@ -84,7 +84,10 @@ func runDemo(ctx context.Context, o *demoOptions, name string, w world) error {
 	if o.list {
 		return listScenarios(w.out)
 	}
-	if err := o.check(w); err != nil {
+	if err := o.common.check(w); err != nil {
+		return err
+	}
+	if err := o.prepare(caseMeasures); err != nil {
 		return err
 	}
 	scenario, err := shop.Find(name)
@@ -95,6 +98,8 @@ func runDemo(ctx context.Context, o *demoOptions, name string, w world) error {
 		return usage(fmt.Errorf("--speed %v: time cannot stand still or go back", o.speed), "give a number above 0")
 	}
 	switch {
+	case w.quiet() && (o.into || o.serve):
+		return usage(errors.New("--quiet is for the triage, and neither for --serve nor --into"), "leave it away")
 	case o.into:
 		return loadShop(ctx, scenario, o, w)
 	case o.named() || o.yes:
@@ -106,7 +111,7 @@ func runDemo(ctx context.Context, o *demoOptions, name string, w world) error {
 	if err != nil {
 		return err
 	}
-	return verdictExit(found, o.gate)
+	return o.caseExit(w, found)
 }
 
 // showShop triages the shop, which opens behind the first frame: it takes most of a

@@ -90,8 +90,8 @@ func writeDoctor(out io.Writer, r *doctor.Report, form string) error {
 // part that is missing, as long as anything answered.
 func (o *doctorOptions) doctorExit(w world, r *doctor.Report) error {
 	outcome := &correlate.Case{Missing: r.Missing, Queries: r.Queries, Interrupted: r.Interrupted}
-	if err := sayMissing(w.err, outcome, o.output); err != nil {
-		return &exitError{code: exitFailed, err: err}
+	if err := o.sayMissing(w, outcome); err != nil {
+		return err
 	}
 	if err := brokenExit(outcome); err != nil {
 		return err

@@ -232,6 +232,8 @@ func (o *logsOptions) checkLogs(w world, queried bool) error {
 		return usage(errors.New("--follow goes on until it is interrupted: --limit, --to and --baseline do not go with it"), "leave them away; --timeout bounds its time")
 	case o.follow && o.before+o.after > 0:
 		return usage(errors.New("--follow shows the records as they come, and nothing around them"), "leave -A, -B and -C away; a LogQL query that selects more lines shows what is around them")
+	case o.follow && w.selected != nil && w.selected.silent:
+		return usage(errors.New("--follow shows records until it is interrupted, and --quiet none"), "leave one of them away, or give -o")
 	case o.follow && o.output == "markdown":
 		return usage(errors.New("--follow writes no markdown"), "give -o text, json, logfmt or raw")
 	}
@@ -253,7 +255,15 @@ func (o *logsOptions) writeLogs(w world, view *correlate.LogView) error {
 	case o.output == "text":
 		form = report.LogsText
 	}
-	return errors.Join(form(w.out, view), report.LogsNotes(w.err, view))
+	return errors.Join(form(w.out, view), o.notes(w, view))
+}
+
+// notes says what is to be said beside the records. With --quiet that is what failed.
+func (o *logsOptions) notes(w world, view *correlate.LogView) error {
+	if w.quiet() {
+		return o.sayMissing(w, &correlate.Case{Missing: view.Missing, Queries: view.Queries})
+	}
+	return report.LogsNotes(w.err, view)
 }
 
 // recordForm is how a single record is written.

@@ -23,7 +23,7 @@ if ((status != 20 && status != 0 && status != 4)); then exit "$status"; fi
 
 # A window without trouble is what is hoped for, and a verdict is no failure here.
 status=0
-obs triage --since "${SINCE:-10m}" --baseline "$baseline" -o json --save "$after" >/dev/null || status=$?
+obs triage --since "${SINCE:-10m}" --baseline "$baseline" -q --save "$after" || status=$?
 if ((status != 0 && status != 4)); then exit "$status"; fi
 
 obs diff "$incident" "$after" --check --jq '
