@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -82,7 +81,7 @@ func completeScenarios(_ *cobra.Command, args []string, _ string) ([]string, cob
 
 func runDemo(ctx context.Context, o *demoOptions, name string, w world) error {
 	if o.list {
-		return listScenarios(w.out)
+		return listScenarios(w)
 	}
 	if err := o.common.check(w); err != nil {
 		return err
@@ -234,8 +233,20 @@ func (r *runningShop) serve(ctx context.Context, w world) error {
 
 func rfc(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
-func listScenarios(out io.Writer) error {
-	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+// listScenarios lists them in columns, between which there are tabs in a pipe.
+func listScenarios(w world) error {
+	if !w.shown {
+		if _, err := fmt.Fprintln(w.out, "scenario\tverdict\tculprit\toperation\ttitle"); err != nil {
+			return err
+		}
+		for _, s := range shop.Scenarios() {
+			if _, err := fmt.Fprintf(w.out, "%s\t%s\t%s\t%s\t%s\n", s.Name, s.Truth.Verdict, s.Truth.Culprit, s.Truth.Operation, s.Title); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	table := tabwriter.NewWriter(w.out, 0, 0, 2, ' ', 0)
 	for _, s := range shop.Scenarios() {
 		truth := s.Truth.Verdict
 		if s.Truth.Culprit != "" {

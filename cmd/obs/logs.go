@@ -55,7 +55,7 @@ and nothing else. What would act on a terminal is escaped in all of them; raw li
 escaped only where standard output is a terminal, and go into a pipe or a file untouched.
 
 With --patterns it shows what the lines say instead, without what varies in them, and how
-often they said it before. With --follow it goes on with the records as they come, until it
+often they said it before; in a pipe or a file with tabs between the columns. With --follow it goes on with the records as they come, until it
 is interrupted.
 
 With -A, -B and -C it shows what the same streams say around each record, marked as grep marks
@@ -250,6 +250,8 @@ func (o *logsOptions) writeLogs(w world, view *correlate.LogView) error {
 		form = report.LogsMarkdown
 	case o.patterns && o.output == "jsonl":
 		form = report.PatternsJSONL
+	case o.patterns && !w.shown:
+		form = report.PatternsPiped
 	case o.patterns:
 		form = report.PatternsText
 	case o.output == "text":
@@ -261,7 +263,7 @@ func (o *logsOptions) writeLogs(w world, view *correlate.LogView) error {
 // notes says what is to be said beside the records. With --quiet that is what failed.
 func (o *logsOptions) notes(w world, view *correlate.LogView) error {
 	if w.quiet() {
-		return o.sayMissing(w, &correlate.Case{Missing: view.Missing, Queries: view.Queries})
+		return sayMissing(w, &correlate.Case{Missing: view.Missing, Queries: view.Queries}, o.output)
 	}
 	return report.LogsNotes(w.err, view)
 }

@@ -24,14 +24,15 @@ func TestMain(m *testing.M) {
 	testscript.Main(leakChecked{m}, map[string]func(){"obs": clocked})
 }
 
-// clocked is main with the clock of a script: it stands still at NOW, where that is set. What
-// it writes is held against the published schemas.
+// clocked is main with the clock of a script: it stands still at NOW, where that is set; with
+// SHOWN it writes as to a terminal. What it writes is held against the published schemas.
 func clocked() {
 	w := system()
 	var written bytes.Buffer
 	if !w.shown {
 		w.out = io.MultiWriter(w.out, &written)
 	}
+	w.shown = w.shown || os.Getenv("SHOWN") != ""
 	if now, err := time.Parse(time.RFC3339, os.Getenv("NOW")); err == nil {
 		w.now = func() time.Time { return now }
 	}

@@ -68,7 +68,7 @@ func (c *common) show(ctx context.Context, w world, t task) (*correlate.Case, er
 	if err := write(w.out, found, c.output); err != nil {
 		return nil, &exitError{code: exitFailed, err: fmt.Errorf("writing the case: %w", err)}
 	}
-	if err := c.sayMissing(w, found); err != nil {
+	if err := sayMissing(w, found, c.output); err != nil {
 		return nil, err
 	}
 	return found, nil
@@ -166,8 +166,8 @@ func rescue(found *correlate.Case) (path string, err error) {
 // sayMissing tells a person what is missing where the result does not show it: text does,
 // but where nothing was found out at all the reason is an error, and goes where errors go.
 // With --quiet only what failed is said, which is an error.
-func (c *common) sayMissing(w world, found *correlate.Case) error {
-	if c.output == "text" && found.Answered() && !w.quiet() {
+func sayMissing(w world, found *correlate.Case, form string) error {
+	if form == "text" && found.Answered() && !w.quiet() {
 		return nil
 	}
 	for _, m := range found.Missing {

@@ -43,6 +43,7 @@ func newServices(w world) *cobra.Command {
 		Long: `services lists every service that the metrics know, or its endpoints, or its instances: how
 many requests it gets, how many fail, how long they take, and what it uses most of what it
 has, each in the window and against the baseline. What departs for the worse comes first.
+In a pipe or a file, text is lines with tabs between columns, below a line with their names.
 
 With --check the exit status is 20 where one departs for the worse. With --fail-on it is 20
 where a value of the window is beyond a limit, which standard error says, and 21 where there
@@ -96,14 +97,14 @@ func runServices(ctx context.Context, o *servicesOptions, w world) error {
 			s.addServices(now, found.Services[i].Service)
 		}
 	})
-	if err := writeServices(w.out, found, o.output); err != nil {
+	if err := writeServices(w.out, found, o.form(w)); err != nil {
 		return &exitError{code: exitFailed, err: fmt.Errorf("writing the table: %w", err)}
 	}
 	outcome := &correlate.Case{Missing: found.Missing, Queries: found.Queries, Interrupted: ctx.Err() != nil}
 	if !o.gate.check {
 		return o.common.tableExit(w, outcome, len(found.Services) == 0)
 	}
-	if err := o.sayMissing(w, outcome); err != nil {
+	if err := sayMissing(w, outcome, o.form(w)); err != nil {
 		return err
 	}
 	return o.gate.tableExit(w, found, o.services, outcome)
@@ -115,6 +116,8 @@ func writeServices(out io.Writer, t *correlate.ServiceTable, form string) error 
 		return report.ServicesJSON(out, t)
 	case "markdown":
 		return report.ServicesMarkdown(out, t)
+	case piped:
+		return report.ServicesPiped(out, t)
 	}
 	return report.ServicesText(out, t)
 }
@@ -145,6 +148,18 @@ func (c *common) checkTable(w world) error {
 	return c.check(w)
 }
 
+// piped is the form of a table as text that is not for a person's eyes: in a pipe or a file
+// its columns stand between tabs.
+const piped = "piped"
+
+// form is how a table is written.
+func (c *common) form(w world) string {
+	if c.output == "text" && !w.shown {
+		return piped
+	}
+	return c.output
+}
+
 // openMetrics opens the sources for a command that only Prometheus has an answer for.
 func (c *common) openMetrics(ctx context.Context, w world) (sources.Set, error) {
 	set, err := c.open(ctx, w)
@@ -158,7 +173,7 @@ func (c *common) openMetrics(ctx context.Context, w world) (sources.Set, error) 
 // tableExit tells a person what is missing where the result does not show it, and is the
 // exit status of a table.
 func (c *common) tableExit(w world, outcome *correlate.Case, nothing bool) error {
-	if err := c.sayMissing(w, outcome); err != nil {
+	if err := sayMissing(w, outcome, c.form(w)); err != nil {
 		return err
 	}
 	if err := brokenExit(outcome); err != nil {
