@@ -27,7 +27,7 @@ INTEGRATION := go test -tags integration -count=1 -p 1 -timeout 30m
 
 # Folders named testdata are left out of ./..., so their programs are named.
 SHIP := ./testdata/backends/ship ./testdata/picture ./testdata/terminal ./testdata/incidents ./testdata/bigtrace
-SCRIPTS := $(BACKENDS) .ci/run
+SCRIPTS := $(BACKENDS) .ci/run $(wildcard docs/runbooks/*.sh)
 
 LOAD_REQUESTS ?= 200
 LOAD_PARALLEL ?= 4
@@ -135,8 +135,14 @@ keys: ## write docs/keys.md from the key map
 	go test ./tui -run TestKeysAreDocumented -update
 
 .PHONY: schema
-schema: ## write docs/config.schema.json from the types of the configuration
+schema: ## write docs/config.schema.json and docs/schema/*.json from the types
 	go test ./sources/connect/profile -run TestSchemaIsCurrent -update
+	go test ./docs/schema -run TestSchemasAreCurrent -update
+
+# A part of making a release: from then on the schemas must not break what is written now.
+.PHONY: schema-publish
+schema-publish: schema ## keep the schemas as published, if they break nothing
+	go test ./docs/schema -run TestSchemasBreakNothing -publish
 
 .PHONY: walk
 walk: build ## draw the README's walk through an incident, in tmux

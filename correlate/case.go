@@ -299,7 +299,7 @@ const (
 // Missing is a part of the case that is not there, and what to do about it.
 type Missing struct {
 	Backend sources.Backend `json:"backend,omitempty"`
-	Kind    string          `json:"kind"` // one of the constants above
+	Kind    string          `json:"kind"` // not_configured, failed, refused, timeout, truncated or no_data
 	Reason  string          `json:"reason"`
 	Hint    string          `json:"hint,omitempty"`
 }

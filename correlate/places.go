@@ -22,7 +22,7 @@ const (
 // Place is where the records of a service carry the ID.
 type Place struct {
 	Service string `json:"service,omitempty"`
-	Kind    string `json:"kind"`            // one of the constants above
+	Kind    string `json:"kind"`            // metadata, label, field, line or nowhere
 	Field   string `json:"field,omitempty"` // the name of the field, label or metadata
 	Records int    `json:"records"`         // how many were found there
 }

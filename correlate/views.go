@@ -17,7 +17,7 @@ type Subject struct {
 // Reading is one number of a service over baseline and window, with the samples that it
 // was read from and the query that gives them.
 type Reading struct {
-	Baseline float64 `json:"baseline_value"` // NaN, and absent in JSON, without samples
+	Baseline float64 `json:"baseline_value"` // NaN, which is null in JSON, without samples
 	Window   float64 `json:"window_value"`
 	Unit     string  `json:"unit,omitempty"` // seconds, ratio, requests/s
 	// Verdict is that of anomaly.Compare on the samples.
@@ -52,7 +52,7 @@ type ServiceTable struct {
 	Queries  []Query        `json:"queries"`
 }
 
-// ServiceRow is what is known of one service. A nil reading is not known.
+// ServiceRow is what is known of one service. A reading that is nil is not known.
 type ServiceRow struct {
 	Service   string  `json:"service"`
 	Operation string  `json:"operation,omitempty"`

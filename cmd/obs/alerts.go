@@ -24,7 +24,8 @@ func newAlerts(w world) *cobra.Command {
 		Short: "List the alerts that are firing or pending now",
 		Long: `alerts lists what Prometheus's alerting rules have raised, and what Alertmanager has: firing ones
 first, then those that have been there for longest. One that both have is one row, which says
-who silenced it, or what inhibits it. Alertmanager alone knows no pending alerts, and Prometheus
+who silenced it, or what inhibits it. In a pipe or a file, text is lines with tabs between
+columns, below a line with their names. Alertmanager alone knows no pending alerts, and Prometheus
 alone no silences. That none is firing is an answer, and no failure.
 
 Alertmanager's address comes from --alertmanager-url, from ALERTMANAGER_URL, from the profile, or,
@@ -54,7 +55,7 @@ func runAlerts(ctx context.Context, o *alertsOptions, w world) error {
 	now := w.now().UTC()
 	explorer := correlate.NewExplorer(set, correlate.Question{Window: sources.Window{From: now, To: now}, Names: o.names})
 	found := explorer.Alerts(ctx)
-	if err := writeAlerts(w.out, found, o.output); err != nil {
+	if err := writeAlerts(w.out, found, o.form(w)); err != nil {
 		return &exitError{code: exitFailed, err: fmt.Errorf("writing the alerts: %w", err)}
 	}
 	outcome := &correlate.Case{Missing: found.Missing, Queries: found.Queries, Interrupted: ctx.Err() != nil}
@@ -67,6 +68,8 @@ func writeAlerts(out io.Writer, l *correlate.AlertList, form string) error {
 		return report.AlertsJSON(out, l)
 	case "markdown":
 		return report.AlertsMarkdown(out, l)
+	case piped:
+		return report.AlertsPiped(out, l)
 	}
 	return report.AlertsText(out, l)
 }

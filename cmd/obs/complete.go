@@ -19,6 +19,7 @@ var (
 	momentExamples   = []string{"now-30m\thalf an hour ago", "now-1h", "now-1d", "15:04\tthe last time that the clock said so", "2026-11-21T15:04:05Z"}
 	baselineExamples = []string{"24h\tthe same window a day earlier", "1w\tthe same window a week earlier", "now-2h/now-1h\tan interval"}
 	zoneExamples     = []string{"UTC", "Local", "Europe/Berlin", "America/New_York", "Asia/Tokyo"}
+	limitExamples    = []string{"anomalous", "inconclusive", "partial", "suspect-score>=0.5\tof obs triage", "errors>2%\tof obs services", "p99>500ms", "saturation>90%", "rate<0.5"}
 	timeoutExamples  = []string{"30s", "1m", "2m", "5m"}
 )
 
@@ -40,7 +41,7 @@ func completions(w world, cmd *cobra.Command) {
 		"prometheus-url": cobra.NoFileCompletions, "loki-url": cobra.NoFileCompletions, "jaeger-url": cobra.NoFileCompletions,
 		"tempo-url": cobra.NoFileCompletions, "alertmanager-url": cobra.NoFileCompletions, "otlp-url": cobra.NoFileCompletions, "span": cobra.NoFileCompletions,
 		"request": cobra.NoFileCompletions, "name": cobra.NoFileCompletions, "token-env": cobra.NoFileCompletions, "limit": cobra.NoFileCompletions, "seed": cobra.NoFileCompletions, "speed": cobra.NoFileCompletions,
-		"before": cobra.NoFileCompletions, "after": cobra.NoFileCompletions, "context": cobra.NoFileCompletions,
+		"fail-on": cobra.FixedCompletions(limitExamples, inOrder), "before": cobra.NoFileCompletions, "after": cobra.NoFileCompletions, "context": cobra.NoFileCompletions,
 	} {
 		if cmd.Flags().Lookup(name) != nil {
 			_ = cmd.RegisterFlagCompletionFunc(name, complete)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -20,7 +19,7 @@ import (
 type demoOptions struct {
 	common
 	intoFlags
-	gate  bool
+	gate
 	list  bool
 	serve bool
 	seed  uint64
@@ -61,7 +60,7 @@ command can ask them. With --into it writes the same incident into real backends
 	o.outputFlags(cmd)
 	o.intoFlags.flags(cmd)
 	f := cmd.Flags()
-	f.BoolVar(&o.gate, "check", false, "let the exit status tell the verdict")
+	o.gate.flags(cmd, "let the exit status tell the verdict", caseLimits)
 	f.BoolVar(&o.list, "list", false, "list the scenarios, with what is true in each")
 	f.BoolVar(&o.serve, "serve", false, "keep the three APIs up until interrupted, and print their addresses as exports")
 	f.Uint64Var(&o.seed, "seed", 1, "chooses the simulated requests")
@@ -82,9 +81,12 @@ func completeScenarios(_ *cobra.Command, args []string, _ string) ([]string, cob
 
 func runDemo(ctx context.Context, o *demoOptions, name string, w world) error {
 	if o.list {
-		return listScenarios(w.out)
+		return listScenarios(w)
 	}
-	if err := o.check(w); err != nil {
+	if err := o.common.check(w); err != nil {
+		return err
+	}
+	if err := o.prepare(caseMeasures); err != nil {
 		return err
 	}
 	scenario, err := shop.Find(name)
@@ -95,6 +97,8 @@ func runDemo(ctx context.Context, o *demoOptions, name string, w world) error {
 		return usage(fmt.Errorf("--speed %v: time cannot stand still or go back", o.speed), "give a number above 0")
 	}
 	switch {
+	case w.quiet() && (o.into || o.serve):
+		return usage(errors.New("--quiet is for the triage, and neither for --serve nor --into"), "leave it away")
 	case o.into:
 		return loadShop(ctx, scenario, o, w)
 	case o.named() || o.yes:
@@ -106,7 +110,7 @@ func runDemo(ctx context.Context, o *demoOptions, name string, w world) error {
 	if err != nil {
 		return err
 	}
-	return verdictExit(found, o.gate)
+	return o.caseExit(w, found)
 }
 
 // showShop triages the shop, which opens behind the first frame: it takes most of a
@@ -230,8 +234,20 @@ func (r *runningShop) serve(ctx context.Context, w world) error {
 
 func rfc(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
-func listScenarios(out io.Writer) error {
-	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+// listScenarios lists them in columns, between which there are tabs in a pipe.
+func listScenarios(w world) error {
+	if !w.shown {
+		if _, err := fmt.Fprintln(w.out, "scenario\tverdict\tculprit\toperation\ttitle"); err != nil {
+			return err
+		}
+		for _, s := range shop.Scenarios() {
+			if _, err := fmt.Fprintf(w.out, "%s\t%s\t%s\t%s\t%s\n", s.Name, s.Truth.Verdict, s.Truth.Culprit, s.Truth.Operation, s.Title); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	table := tabwriter.NewWriter(w.out, 0, 0, 2, ' ', 0)
 	for _, s := range shop.Scenarios() {
 		truth := s.Truth.Verdict
 		if s.Truth.Culprit != "" {

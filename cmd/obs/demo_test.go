@@ -73,12 +73,12 @@ func TestDemoListsScenariosWithTheirTruth(t *testing.T) {
 	if status := run([]string{"demo", "--list"}, nowhere(&out, &said)); status != exitOK {
 		t.Fatalf("status %d: %s", status, said.String())
 	}
-	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+	lines := strings.Split(strings.TrimSpace(out.String()), "\n")[1:]
 	if len(lines) != len(shop.Scenarios()) {
 		t.Errorf("%d lines for %d scenarios", len(lines), len(shop.Scenarios()))
 	}
 	for i, s := range shop.Scenarios() {
-		if !strings.HasPrefix(lines[i], s.Name+" ") || !strings.Contains(lines[i], s.Truth.Verdict) || !strings.Contains(lines[i], s.Truth.Culprit) {
+		if !strings.HasPrefix(lines[i], s.Name+"\t") || !strings.Contains(lines[i], s.Truth.Verdict) || !strings.Contains(lines[i], s.Truth.Culprit) {
 			t.Errorf("%s: %s", s.Name, lines[i])
 		}
 	}

@@ -70,7 +70,7 @@ func runDoctor(ctx context.Context, o *doctorOptions, w world) error {
 	ctx, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
 	found := doctor.Examine(ctx, set, doctor.Options{Now: now, Window: window, Services: o.services, Names: o.names})
-	if err := writeDoctor(w.out, found, o.output); err != nil {
+	if err := writeDoctor(w.out, found, o.form(w)); err != nil {
 		return &exitError{code: exitFailed, err: fmt.Errorf("writing the report: %w", err)}
 	}
 	return o.doctorExit(w, found)
@@ -82,6 +82,8 @@ func writeDoctor(out io.Writer, r *doctor.Report, form string) error {
 		return report.DoctorJSON(out, r)
 	case "markdown":
 		return report.DoctorMarkdown(out, r)
+	case piped:
+		return report.DoctorPiped(out, r)
 	}
 	return report.DoctorText(out, r)
 }
@@ -90,8 +92,8 @@ func writeDoctor(out io.Writer, r *doctor.Report, form string) error {
 // part that is missing, as long as anything answered.
 func (o *doctorOptions) doctorExit(w world, r *doctor.Report) error {
 	outcome := &correlate.Case{Missing: r.Missing, Queries: r.Queries, Interrupted: r.Interrupted}
-	if err := sayMissing(w.err, outcome, o.output); err != nil {
-		return &exitError{code: exitFailed, err: err}
+	if err := sayMissing(w, outcome, o.output); err != nil {
+		return err
 	}
 	if err := brokenExit(outcome); err != nil {
 		return err

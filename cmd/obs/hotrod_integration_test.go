@@ -156,8 +156,8 @@ func eventually(condition func() (bool, error)) error {
 // obs runs the program as a runbook does: no terminal, the environment as it is.
 func obs(args ...string) (stdout, stderr string, status int) {
 	var out, err bytes.Buffer
-	status = run(args, world{out: &out, err: &err, getenv: os.Getenv, now: time.Now})
-	return out.String(), err.String(), status
+	e := endedAs(&out, &err, run(args, world{out: &out, err: &err, getenv: os.Getenv, now: time.Now}))
+	return e.stdout, e.stderr, e.status
 }
 
 // obsCase runs a command with -o json and reads the case.

@@ -55,7 +55,7 @@ and nothing else. What would act on a terminal is escaped in all of them; raw li
 escaped only where standard output is a terminal, and go into a pipe or a file untouched.
 
 With --patterns it shows what the lines say instead, without what varies in them, and how
-often they said it before. With --follow it goes on with the records as they come, until it
+often they said it before; in a pipe or a file with tabs between the columns. With --follow it goes on with the records as they come, until it
 is interrupted.
 
 With -A, -B and -C it shows what the same streams say around each record, marked as grep marks
@@ -234,6 +234,8 @@ func (o *logsOptions) checkLogs(w world, queried bool) error {
 		return usage(errors.New("--follow goes on until it is interrupted: --limit, --to and --baseline do not go with it"), "leave them away; --timeout bounds its time")
 	case o.follow && o.before+o.after > 0:
 		return usage(errors.New("--follow shows the records as they come, and nothing around them"), "leave -A, -B and -C away; a LogQL query that selects more lines shows what is around them")
+	case o.follow && w.selected != nil && w.selected.silent:
+		return usage(errors.New("--follow shows records until it is interrupted, and --quiet none"), "leave one of them away, or give -o")
 	case o.follow && o.output == "markdown":
 		return usage(errors.New("--follow writes no markdown"), "give -o text, json, logfmt or raw")
 	}
@@ -250,12 +252,22 @@ func (o *logsOptions) writeLogs(w world, view *correlate.LogView) error {
 		form = report.LogsMarkdown
 	case o.patterns && o.output == "jsonl":
 		form = report.PatternsJSONL
+	case o.patterns && !w.shown:
+		form = report.PatternsPiped
 	case o.patterns:
 		form = report.PatternsText
 	case o.output == "text":
 		form = report.LogsText
 	}
-	return errors.Join(form(w.out, view), report.LogsNotes(w.err, view))
+	return errors.Join(form(w.out, view), o.notes(w, view))
+}
+
+// notes says what is to be said beside the records. With --quiet that is what failed.
+func (o *logsOptions) notes(w world, view *correlate.LogView) error {
+	if w.quiet() {
+		return sayMissing(w, &correlate.Case{Missing: view.Missing, Queries: view.Queries}, o.output)
+	}
+	return report.LogsNotes(w.err, view)
 }
 
 // recordForm is how a single record is written.

@@ -269,7 +269,7 @@ func (m *made) ask(text string) (*correlate.Case, error) {
 	var out, log bytes.Buffer
 	status := run([]string{"trace", text, "-o", "json"}, world{out: &out, err: &log, getenv: m.getenv, now: time.Now})
 	var c correlate.Case
-	if err := json.Unmarshal(out.Bytes(), &c); err != nil {
+	if err := errors.Join(json.Unmarshal(out.Bytes(), &c), published(out.Bytes())); err != nil {
 		return nil, fmt.Errorf("status %d: %w\n%s", status, err, log.Bytes())
 	}
 	if status != exitOK {

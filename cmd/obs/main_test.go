@@ -3,7 +3,9 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -12,6 +14,8 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"go.uber.org/goleak"
+
+	"obs/docs/schema"
 )
 
 // TestMain makes this test binary the obs that scripts run, and lets no goroutine outlive
@@ -20,13 +24,49 @@ func TestMain(m *testing.M) {
 	testscript.Main(leakChecked{m}, map[string]func(){"obs": clocked})
 }
 
-// clocked is main with the clock of a script: it stands still at NOW, where that is set.
+// clocked is main with the clock of a script: it stands still at NOW, where that is set; with
+// SHOWN it writes as to a terminal. What it writes is held against the published schemas.
 func clocked() {
 	w := system()
+	var written bytes.Buffer
+	if !w.shown {
+		w.out = io.MultiWriter(w.out, &written)
+	}
+	w.shown = w.shown || os.Getenv("SHOWN") != ""
 	if now, err := time.Parse(time.RFC3339, os.Getenv("NOW")); err == nil {
 		w.now = func() time.Time { return now }
 	}
-	os.Exit(run(os.Args[1:], w))
+	status := run(os.Args[1:], w)
+	if err := published(written.Bytes()); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		status = exitUnpublished
+	}
+	os.Exit(status)
+}
+
+// exitUnpublished is the status of a run in a test whose JSON is not as published. The program
+// has no such status.
+const exitUnpublished = 99
+
+// published holds what was written against the schema that it names. What names none, such as
+// a text, is not looked at.
+func published(written []byte) error {
+	var named struct {
+		Schema string `json:"schema"`
+	}
+	_ = json.Unmarshal(written, &named) // a text names nothing
+	if named.Schema == "" {
+		return nil
+	}
+	return schema.Validate(named.Schema, bytes.NewReader(written))
+}
+
+// endedAs is a run that wrote this, held against what is published.
+func endedAs(stdout, stderr *bytes.Buffer, status int) ended {
+	if err := published(stdout.Bytes()); err != nil {
+		return ended{stdout.String(), err.Error(), exitUnpublished}
+	}
+	return ended{stdout.String(), stderr.String(), status}
 }
 
 type leakChecked struct{ m *testing.M }
@@ -61,7 +101,7 @@ func runAt(ctx context.Context, now time.Time, args ...string) ended {
 		getenv: func(string) string { return "" },
 		now:    func() time.Time { return now },
 	})
-	return ended{stdout.String(), stderr.String(), status}
+	return endedAs(&stdout, &stderr, status)
 }
 
 // refusing is an address that refuses connections. Its port belongs to one end of a

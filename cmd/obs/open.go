@@ -17,7 +17,7 @@ import (
 
 type openOptions struct {
 	common
-	gate bool
+	gate
 }
 
 func newOpen(w world) *cobra.Command {
@@ -35,7 +35,7 @@ of the run that is shown.`,
 	f := cmd.Flags()
 	o.outputFlag(cmd)
 	f.BoolVar(&o.noColor, "no-color", false, "no colour, as with $NO_COLOR")
-	f.BoolVar(&o.gate, "check", false, "let the exit status tell whether the case is healthy")
+	o.gate.flags(cmd, "let the exit status tell whether the case is healthy", caseLimits)
 	return cmd
 }
 
@@ -44,7 +44,10 @@ func runOpen(ctx context.Context, o *openOptions, path string, w world) error {
 	if path == "-" {
 		w.terminal = false // what is typed there is the case
 	}
-	if err := o.check(w); err != nil {
+	if err := o.common.check(w); err != nil {
+		return err
+	}
+	if err := o.prepare(caseMeasures); err != nil {
 		return err
 	}
 	found, err := readCase(path, w)
@@ -52,6 +55,9 @@ func runOpen(ctx context.Context, o *openOptions, path string, w world) error {
 		return err
 	}
 	trace := found.Asked != ""
+	if trace && len(o.limits) > 0 {
+		return usage(fmt.Errorf("%s is the case of one request, which has no verdict", sources.Printable(path)), "--fail-on is for those of obs triage")
+	}
 	name := "triage"
 	if trace {
 		name = "trace"
@@ -66,7 +72,7 @@ func runOpen(ctx context.Context, o *openOptions, path string, w world) error {
 	if trace {
 		return lookupExit(found)
 	}
-	return verdictExit(found, o.gate)
+	return o.caseExit(w, found)
 }
 
 // maxCase bounds what is read of a file, in bytes: a case of the largest trace that obs

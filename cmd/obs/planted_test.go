@@ -55,7 +55,7 @@ func (a *configured) obsUntil(ctx context.Context, args ...string) ended {
 		getenv: func(name string) string { return a.env[name] },
 		dir:    func() (string, error) { return a.dir, nil },
 	})
-	return ended{stdout.String(), stderr.String(), status}
+	return endedAs(&stdout, &stderr, status)
 }
 
 // secrets are all that were planted in a test.

@@ -57,7 +57,7 @@ func (c *common) show(ctx context.Context, w world, t task) (*correlate.Case, er
 	if c.output == "tui" {
 		return c.onScreen(ctx, w, t)
 	}
-	observe := progress(w.err)
+	observe := progress(w.remarks())
 	explorer, err := t.open(ctx, observe)
 	if err != nil {
 		return nil, err
@@ -68,8 +68,8 @@ func (c *common) show(ctx context.Context, w world, t task) (*correlate.Case, er
 	if err := write(w.out, found, c.output); err != nil {
 		return nil, &exitError{code: exitFailed, err: fmt.Errorf("writing the case: %w", err)}
 	}
-	if err := sayMissing(w.err, found, c.output); err != nil {
-		return nil, &exitError{code: exitFailed, err: err}
+	if err := sayMissing(w, found, c.output); err != nil {
+		return nil, err
 	}
 	return found, nil
 }
@@ -165,19 +165,21 @@ func rescue(found *correlate.Case) (path string, err error) {
 
 // sayMissing tells a person what is missing where the result does not show it: text does,
 // but where nothing was found out at all the reason is an error, and goes where errors go.
-func sayMissing(out io.Writer, c *correlate.Case, form string) error {
-	if form == "text" && c.Answered() {
+// With --quiet only what failed is said, which is an error.
+func sayMissing(w world, found *correlate.Case, form string) error {
+	if form == "text" && found.Answered() && !w.quiet() {
 		return nil
 	}
-	for _, m := range c.Missing {
-		if _, err := fmt.Fprintf(out, "obs: %s\n", sources.Printable(m.Reason)); err != nil {
-			return err
-		}
-		if m.Hint == "" {
+	for _, m := range found.Missing {
+		if failed := (&correlate.Case{Missing: []correlate.Missing{m}}).Failed(); w.quiet() && !failed {
 			continue
 		}
-		if _, err := fmt.Fprintf(out, "  → %s\n", sources.Printable(m.Hint)); err != nil {
-			return err
+		_, err := fmt.Fprintf(w.err, "obs: %s\n", sources.Printable(m.Reason))
+		if m.Hint != "" && err == nil {
+			_, err = fmt.Fprintf(w.err, "  → %s\n", sources.Printable(m.Hint))
+		}
+		if err != nil {
+			return &exitError{code: exitFailed, err: err}
 		}
 	}
 	return nil

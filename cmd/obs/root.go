@@ -59,6 +59,17 @@ func system() world {
 	}
 }
 
+// quiet tells that nothing is wanted but what was asked for by name, and errors.
+func (w world) quiet() bool { return w.selected != nil && w.selected.quiet }
+
+// remarks is where progress and advice go.
+func (w world) remarks() io.Writer {
+	if w.quiet() {
+		return io.Discard
+	}
+	return w.err
+}
+
 // exitError ends the program with a status. Its text, where it has one, goes to
 // standard error.
 type exitError struct {
@@ -259,10 +270,21 @@ func (c *common) check(w world) error {
 	return c.checkRest(w)
 }
 
-// checkSelection settles --jq and --template, which are about JSON.
+// checkSelection settles --quiet, and --jq and --template, which are about JSON.
 func (c *common) checkSelection(w world) error {
 	s := w.selected
-	if s == nil || (s.expression == "" && s.template == "") {
+	switch {
+	case s == nil:
+		return nil
+	case s.quiet && c.verbose:
+		return usage(errors.New("--quiet and --verbose say opposite things"), "give one of them")
+	case s.quiet && c.output == "tui":
+		return usage(errors.New("--quiet shows nothing, and -o tui a screen"), "give one of them")
+	}
+	if s.expression == "" && s.template == "" {
+		if s.quiet && c.output == "" {
+			s.silent, c.output = true, "text"
+		}
 		return nil
 	}
 	if c.output != "" && c.output != "json" && c.output != "jsonl" {

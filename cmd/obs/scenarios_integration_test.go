@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -67,7 +68,7 @@ func (o *outcome) runInReal(t *testing.T, addresses map[string]string, now time.
 	if status := run(append(args, "-o", "json"), at(&out, &said)); status != exitOK {
 		t.Fatalf("%s: status %d\n%s", o.scenario.Name, status, said.String())
 	}
-	if err := json.Unmarshal(out.Bytes(), &o.found); err != nil {
+	if err := errors.Join(json.Unmarshal(out.Bytes(), &o.found), published(out.Bytes())); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -105,7 +106,7 @@ func (o *outcome) run() {
 		o.err = fmt.Errorf("status %d: %s", status, progress.String())
 		return
 	}
-	o.err = json.Unmarshal(out.Bytes(), &o.found)
+	o.err = errors.Join(json.Unmarshal(out.Bytes(), &o.found), published(out.Bytes()))
 }
 
 // compareTable holds the rows against the golden file. Under the race detector only the

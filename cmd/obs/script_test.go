@@ -12,12 +12,14 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"obs/docs/schema"
 )
 
 // TestScripts runs the sessions in testdata/script against the program, with servers of
-// every temper to talk to. Two commands are theirs: `exits STATUS COMMAND` runs a command
-// that must end with exactly that status, and `private FILE...` wants files that only
-// their owner may read.
+// every temper to talk to. Three commands are theirs: `exits STATUS COMMAND` runs a command
+// that must end with exactly that status, `private FILE...` wants files that only their
+// owner may read, and `validate FILE FORM` holds JSON against a published schema.
 func TestScripts(t *testing.T) {
 	silent, _ := silent(t)
 	host := func(address string) string { return strings.TrimPrefix(address, "http://") }
@@ -67,7 +69,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("XDG_CACHE_HOME", env.WorkDir+"/.cache")
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "private": private},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "private": private, "validate": validate},
 	})
 }
 
@@ -88,6 +90,13 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if got != want {
 		ts.Fatalf("exit status %d, want %d", got, want)
 	}
+}
+
+func validate(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: validate FILE FORM")
+	}
+	ts.Check(schema.Validate(args[1], strings.NewReader(ts.ReadFile(args[0]))))
 }
 
 func private(ts *testscript.TestScript, neg bool, args []string) {

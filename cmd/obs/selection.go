@@ -21,6 +21,9 @@ type selection struct {
 	to    io.Writer
 	shown bool // to is a terminal
 
+	quiet  bool // nothing is said that nobody asked for
+	silent bool // and nobody asked for a result, but for the exit status
+
 	expression, template string
 	apply                func(value any) error // nil to select nothing
 
@@ -28,11 +31,12 @@ type selection struct {
 	done chan error
 }
 
-// flags are --jq and --template, on a command that writes JSON.
+// flags are --jq and --template, and --quiet, on a command that writes results.
 func (s *selection) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&s.expression, "jq", "", "write what this jq expression selects of the JSON; texts without quotes")
 	f.StringVar(&s.template, "template", "", "write the JSON by this Go template")
+	f.BoolVarP(&s.quiet, "quiet", "q", false, "write no result unless -o, --jq or --template asks for it, and no progress: the exit status tells")
 }
 
 // prepare compiles what was given.
@@ -124,7 +128,10 @@ func joined(separator string, list []any) string {
 
 // Write takes the command's output.
 func (s *selection) Write(p []byte) (int, error) {
-	if s.apply == nil {
+	switch {
+	case s.silent:
+		return len(p), nil
+	case s.apply == nil:
 		return s.to.Write(p)
 	}
 	if s.pipe == nil {

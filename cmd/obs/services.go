@@ -27,6 +27,7 @@ var tableOutputs = []string{"text", "json", "markdown"}
 type servicesOptions struct {
 	common
 	windowFlags
+	gate
 	by       string
 	services []string
 }
@@ -41,11 +42,17 @@ func newServices(w world) *cobra.Command {
 		Short: "List the services: rate, errors, durations and saturation, against the baseline",
 		Long: `services lists every service that the metrics know, or its endpoints, or its instances: how
 many requests it gets, how many fail, how long they take, and what it uses most of what it
-has, each in the window and against the baseline. What departs for the worse comes first.`,
+has, each in the window and against the baseline. What departs for the worse comes first.
+In a pipe or a file, text is lines with tabs between columns, below a line with their names.
+
+With --check the exit status is 20 where one departs for the worse. With --fail-on it is 20
+where a value of the window is beyond a limit, which standard error says, and 21 where there
+are no values to judge by; a service that --service names must have one.`,
 		Example: `  obs services
   obs services --since 1h --baseline 24h
   obs services --by endpoints --service checkout
-  obs services --by instances -o json`,
+  obs services --by instances -o json
+  obs services --since 10m --service checkout --fail-on 'errors>2%,p99>500ms'`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runServices(cmd.Context(), o, w) },
 	}
@@ -53,6 +60,7 @@ has, each in the window and against the baseline. What departs for the worse com
 	o.windowFlags.flags(cmd, true)
 	cmd.Flags().StringVar(&o.by, "by", groupings[0], "what to list: "+strings.Join(groupings, ", "))
 	cmd.Flags().StringArrayVar(&o.services, "service", nil, "look only at this service; may be repeated")
+	o.gate.flags(cmd, "let the exit status tell whether a service departs for the worse", tableLimits)
 	_ = cmd.RegisterFlagCompletionFunc("by", cobra.FixedCompletions(groupings, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
@@ -63,6 +71,9 @@ func runServices(ctx context.Context, o *servicesOptions, w world) error {
 	}
 	if !slices.Contains(groupings, o.by) {
 		return usage(fmt.Errorf("no grouping %q", o.by), "--by takes "+strings.Join(groupings, ", "))
+	}
+	if err := o.prepare(tableMeasures); err != nil {
+		return err
 	}
 	if err := o.settle(w, &o.windowFlags); err != nil {
 		return err
@@ -86,11 +97,17 @@ func runServices(ctx context.Context, o *servicesOptions, w world) error {
 			s.addServices(now, found.Services[i].Service)
 		}
 	})
-	if err := writeServices(w.out, found, o.output); err != nil {
+	if err := writeServices(w.out, found, o.form(w)); err != nil {
 		return &exitError{code: exitFailed, err: fmt.Errorf("writing the table: %w", err)}
 	}
 	outcome := &correlate.Case{Missing: found.Missing, Queries: found.Queries, Interrupted: ctx.Err() != nil}
-	return o.tableExit(w, outcome, len(found.Services) == 0)
+	if !o.gate.check {
+		return o.common.tableExit(w, outcome, len(found.Services) == 0)
+	}
+	if err := sayMissing(w, outcome, o.form(w)); err != nil {
+		return err
+	}
+	return o.gate.tableExit(w, found, o.services, outcome)
 }
 
 func writeServices(out io.Writer, t *correlate.ServiceTable, form string) error {
@@ -99,6 +116,8 @@ func writeServices(out io.Writer, t *correlate.ServiceTable, form string) error 
 		return report.ServicesJSON(out, t)
 	case "markdown":
 		return report.ServicesMarkdown(out, t)
+	case piped:
+		return report.ServicesPiped(out, t)
 	}
 	return report.ServicesText(out, t)
 }
@@ -129,6 +148,18 @@ func (c *common) checkTable(w world) error {
 	return c.check(w)
 }
 
+// piped is the form of a table as text that is not for a person's eyes: in a pipe or a file
+// its columns stand between tabs.
+const piped = "piped"
+
+// form is how a table is written.
+func (c *common) form(w world) string {
+	if c.output == "text" && !w.shown {
+		return piped
+	}
+	return c.output
+}
+
 // openMetrics opens the sources for a command that only Prometheus has an answer for.
 func (c *common) openMetrics(ctx context.Context, w world) (sources.Set, error) {
 	set, err := c.open(ctx, w)
@@ -142,8 +173,8 @@ func (c *common) openMetrics(ctx context.Context, w world) (sources.Set, error) 
 // tableExit tells a person what is missing where the result does not show it, and is the
 // exit status of a table.
 func (c *common) tableExit(w world, outcome *correlate.Case, nothing bool) error {
-	if err := sayMissing(w.err, outcome, c.output); err != nil {
-		return &exitError{code: exitFailed, err: err}
+	if err := sayMissing(w, outcome, c.form(w)); err != nil {
+		return err
 	}
 	if err := brokenExit(outcome); err != nil {
 		return err

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"net/http/httptest"
 	"reflect"
 	"slices"
@@ -85,7 +86,7 @@ func (s withTempo) obs(t *testing.T, args ...string) *correlate.Case {
 		t.Fatalf("obs %q: status %d: %s", args, status, progress.String())
 	}
 	found := &correlate.Case{}
-	if err := json.Unmarshal(out.Bytes(), found); err != nil {
+	if err := errors.Join(json.Unmarshal(out.Bytes(), found), published(out.Bytes())); err != nil {
 		t.Fatal(err)
 	}
 	return found

@@ -12,8 +12,8 @@ import (
 type triageOptions struct {
 	common
 	windowFlags
+	gate
 	services []string
-	gate     bool
 }
 
 func newTriage(w world) *cobra.Command {
@@ -27,19 +27,23 @@ to the log records of that trace, and says for each step how it was joined.`,
 		Example: `  obs triage
   obs triage --since 15m --baseline 24h
   obs triage --from 14:00 --to 14:30 --service checkout -o json
-  obs triage --since 5m --check   # exit status 0 healthy, 20 anomalous, 21 too little data`,
+  obs triage --since 5m --check   # exit status 0 healthy, 20 anomalous, 21 too little data
+  obs triage --since 5m --fail-on 'suspect-score>=0.5,inconclusive'`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runTriage(cmd.Context(), o, w) },
 	}
 	o.common.flags(cmd)
 	o.windowFlags.flags(cmd, true)
 	cmd.Flags().StringArrayVar(&o.services, "service", nil, "look only at this service; may be repeated")
-	cmd.Flags().BoolVar(&o.gate, "check", false, "let the exit status tell the verdict")
+	o.gate.flags(cmd, "let the exit status tell the verdict", caseLimits)
 	return cmd
 }
 
 func runTriage(ctx context.Context, o *triageOptions, w world) error {
-	if err := o.check(w); err != nil {
+	if err := o.common.check(w); err != nil {
+		return err
+	}
+	if err := o.prepare(caseMeasures); err != nil {
 		return err
 	}
 	if err := o.settle(w, &o.windowFlags); err != nil {
@@ -71,7 +75,7 @@ func runTriage(ctx context.Context, o *triageOptions, w world) error {
 		s.addServices(now, explorer.Known()...)
 		s.addCase(now, found)
 	})
-	return verdictExit(found, o.gate)
+	return o.caseExit(w, found)
 }
 
 func triage(ctx context.Context, x *correlate.Explorer, observe correlate.Observer) *correlate.Case {

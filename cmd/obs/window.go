@@ -157,7 +157,7 @@ func (f *windowFlags) question(w world, services []string) (correlate.Question, 
 	}
 	window, cut := outside(window, baseline)
 	if cut {
-		_, _ = fmt.Fprintf(w.err, "obs: the baseline reaches into the window, which therefore begins where the baseline ends, at %s\n", stamp(window.From))
+		_, _ = fmt.Fprintf(w.remarks(), "obs: the baseline reaches into the window, which therefore begins where the baseline ends, at %s\n", stamp(window.From))
 	}
 	return correlate.Question{Window: window, Baseline: baseline, Services: services}, nil
 }

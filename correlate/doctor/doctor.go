@@ -146,7 +146,7 @@ type Hop struct {
 // Finding is one gap: what is missing, what that rests on, and what mends it.
 type Finding struct {
 	ID        string               `json:"id"`
-	Kind      string               `json:"kind"` // stable, see the constants
+	Kind      string               `json:"kind"` // stable, as exemplars.none; see the constants
 	Grade     Grade                `json:"grade"`
 	Services  []string             `json:"services,omitempty"`
 	Statement string               `json:"statement"`

@@ -79,16 +79,7 @@ func diagnosis(r *doctor.Report) string {
 
 // DoctorText writes the report for people and for grep.
 func DoctorText(w io.Writer, r *doctor.Report) error {
-	p := &page{}
-	p.line("%s", diagnosis(r))
-	p.line("  looked at %s", r.Window.String())
-	p.blank()
-	p.line("SERVERS")
-	for i := range r.Servers {
-		serverLines(p, r, &r.Servers[i])
-	}
-	p.blank()
-	if len(r.Services) > 0 {
+	return doctorText(w, r, func(p *page) {
 		header := pad("SERVICES", patientWidth)
 		for _, name := range hopNames {
 			header += " " + center(name, hopWidth)
@@ -105,6 +96,22 @@ func DoctorText(w io.Writer, r *doctor.Report) error {
 		p.blank()
 		p.line("  %s", gradeLegend)
 		narrow(p, "  ", hopLegend)
+	})
+}
+
+// doctorText writes the report around its matrix.
+func doctorText(w io.Writer, r *doctor.Report, matrix func(*page)) error {
+	p := &page{}
+	p.line("%s", diagnosis(r))
+	p.line("  looked at %s", r.Window.String())
+	p.blank()
+	p.line("SERVERS")
+	for i := range r.Servers {
+		serverLines(p, r, &r.Servers[i])
+	}
+	p.blank()
+	if len(r.Services) > 0 {
+		matrix(p)
 		p.blank()
 	}
 	if len(r.Findings) > 0 {
