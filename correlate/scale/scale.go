@@ -1,5 +1,5 @@
 // Package scale places values and moments on the axes of a chart, whatever it is drawn with:
-// where a scale begins and ends, what is written at it, and values as bars of text.
+// where a scale begins and ends, and what is written at it.
 package scale
 
 import (
@@ -14,6 +14,9 @@ import (
 // Bytes is the unit of sizes. The other units are survey's; one that ends in "/s" is a
 // rate, and of any other only the number is shown.
 const Bytes = "bytes"
+
+// Levels are bars of text: an eighth of a cell, two eighths and so on, to the whole of it.
+var Levels = [...]rune{'▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'}
 
 // Scale maps values to the height of a chart.
 type Scale struct {
