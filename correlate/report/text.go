@@ -266,6 +266,11 @@ func tail(p *page, c *correlate.Case) {
 		}
 		p.blank()
 	}
+	p.line("%s", cost(c))
+}
+
+// cost says what a case took to find out.
+func cost(c *correlate.Case) string {
 	n, failed, bytes := totals(c)
 	cost := fmt.Sprintf("%s, %s read", counted(n, "query"), Bytes(bytes))
 	if failed > 0 {
@@ -274,7 +279,7 @@ func tail(p *page, c *correlate.Case) {
 	if slow := slowest(c); slow > 0 {
 		cost += ", the slowest took " + correlate.Seconds(slow)
 	}
-	p.line("%s", cost)
+	return cost
 }
 
 // slowest is the longest that a query took, in seconds.
