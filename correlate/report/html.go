@@ -103,12 +103,11 @@ type htmlStatement struct {
 }
 
 type htmlSuspect struct {
-	Rank                   int
-	Service, Operation     string
-	Score, Share           string // as a number, and in percent
-	For, Against           []htmlStatement
-	More                   int // findings for it that are not told
-	ForTitle, AgainstTitle string
+	Rank               int
+	Service, Operation string
+	Score, Share       string // as a number, and in percent
+	For, Against       []htmlStatement
+	More               string // how many findings for it are not told
 }
 
 type htmlMilestone struct {
@@ -224,7 +223,10 @@ func (v *htmlView) suspects(c *correlate.Case) {
 	for _, s := range c.Suspects {
 		one := htmlSuspect{
 			Rank: s.Rank, Service: s.Service, Operation: s.Operation, Score: fmt.Sprintf("%.2f", s.Score), Share: share(s.Score),
-			For: told(s.Findings[:min(len(s.Findings), toldFor)]), Against: told(s.Against), More: max(0, len(s.Findings)-toldFor),
+			For: told(s.Findings[:min(len(s.Findings), toldFor)]), Against: told(s.Against),
+		}
+		if more := len(s.Findings) - toldFor; more > 0 {
+			one.More = counted(more, "more finding")
 		}
 		v.Suspects = append(v.Suspects, one)
 	}

@@ -34,7 +34,7 @@ type htmlChart struct {
 	Baselines                                          []htmlBand // shaded
 	Lines                                              []string   // paths of the series
 	Usual, Level                                       string     // paths of the two medians
-	UsualText, LevelText                               string
+	UsualText, LevelText, BaselineText                 string
 	Grid                                               []htmlTick
 	Times                                              []htmlTick
 	Onset                                              *htmlTick
@@ -117,6 +117,10 @@ func newHTMLChart(c *correlate.Case, a *correlate.Anomaly, number int) (chart ht
 			from = min(max(last.across(a.Onset), last.left), last.right)
 		}
 		chart.Level, chart.LevelText = level(a.WindowValue, from, last.right), correlate.Quantity(a.WindowValue, a.Unit)
+	}
+	chart.BaselineText = "baseline"
+	if len(times) > 1 {
+		chart.BaselineText += " " + first.From.UTC().Format(time.DateOnly)
 	}
 	if !a.Onset.IsZero() && !a.Onset.Before(last.From) && !a.Onset.After(last.To) {
 		tick := markAt(last.across(a.Onset), "onset "+correlate.Clock(a.Onset))

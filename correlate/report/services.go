@@ -173,7 +173,8 @@ func drawn(values []float64, highest float64) string {
 		case highest <= 0:
 			b.WriteRune(scale.Levels[0])
 		default:
-			share := max(0, v/highest) // a negative value is as low as it gets
+			// A negative value is as low as it gets, and a rounding error is no step down.
+			share := max(0, v/highest) + 1e-9
 			b.WriteRune(scale.Levels[min(len(scale.Levels)-1, int(share*float64(len(scale.Levels))))])
 		}
 	}
