@@ -1,11 +1,14 @@
 package correlate
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"strconv"
 	"time"
 
+	"obs/correlate/anomaly"
+	"obs/correlate/survey"
 	"obs/sources"
 )
 
@@ -87,4 +90,48 @@ func (c *Case) boundSeries() {
 	for i := maxSeries; i < len(c.Anomalies); i++ {
 		c.Anomalies[i].Series = nil
 	}
+}
+
+// fillMetric fills a view from the anomaly that a saved case has of its subject.
+func (c *Case) fillMetric(view *MetricView) {
+	at := slices.IndexFunc(c.Anomalies, func(a Anomaly) bool {
+		return a.Service == view.Subject.Service && a.Signal == view.Subject.Signal && len(a.Series) > 0 && a.Creep == nil &&
+			(view.Subject.Operation == "" || a.Operation == view.Subject.Operation)
+	})
+	if at < 0 {
+		view.Missing = append(view.Missing, Missing{
+			Backend: sources.Prometheus, Kind: MissingNoData,
+			Reason: fmt.Sprintf("a saved case keeps the series of its anomalies, and the %s of %s is none", view.Subject.Signal, said(view.Subject)),
+			Hint:   "c has all that it holds; obs triage looks anew",
+		})
+		return
+	}
+	a := &c.Anomalies[at]
+	view.Anomaly, view.Metric, view.Unit = a, a.Metric, a.Unit
+	var before []sources.Sample
+	for i := range a.Series {
+		samples := a.Series[i].Samples()
+		view.Samples, view.StepSeconds = append(view.Samples, samples...), a.Series[i].StepSeconds
+		for _, s := range samples {
+			if c.Baseline != nil && s.Time.After(c.Baseline.From) && !s.Time.After(c.Baseline.To) {
+				before = append(before, s)
+			}
+		}
+	}
+	if low, high := anomaly.Usual(before, limits[survey.Signal(a.Signal)]); !math.IsNaN(high) {
+		view.Low, view.High = low, high
+	}
+	// The last finding is about what the values are of.
+	for _, id := range slices.Backward(a.Findings) {
+		if f := c.Finding(id); f != nil && len(f.Evidence) > 0 {
+			view.Query, view.URL = f.Evidence[0].Query, f.Evidence[0].URL
+			break
+		}
+	}
+	for _, ch := range slices.Backward(c.Changes) {
+		if ch.Service == a.Service {
+			view.Changes = append(view.Changes, ch)
+		}
+	}
+	slices.SortStableFunc(view.Changes, func(a, b Change) int { return a.Time.Compare(b.Time) })
 }

@@ -145,7 +145,7 @@ func TestChartOfAnAnomaly(t *testing.T) {
 	page := write(t, report.HTML, withSeries())
 	for _, want := range []string{
 		`<rect class="baseline" x="0" y="0" width="500" height="200"/>`, // the first half
-		`<path class="onset" d="M666.7 0V200"/>`, `onset 12:20:00`, // a third into the second
+		`<path class="onset" d="M666.7 0V200"/>`, `onset 12:20:00`,      // a third into the second
 		`<path class="change" d="M658.3 0V200"/>`, `12:19:00 changed: 1.0 → 1.1`,
 		`<path class="usual" d="M0 100H500"/>`, `<path class="level" d="M666.7 0H1000"/>`, // 0.2 and 0.4 of 0.4
 		`<desc id="chart-1-desc">Over the baseline 2026-11-21 11:00:00 – 12:00:00 UTC the median is 200 ms; since the onset at 12:20:00 it is 400 ms.</desc>`,
