@@ -115,6 +115,10 @@ type Anomaly struct {
 	// Creep is set of a series that has grown for a week or more and does not depart from the
 	// adjoining baseline: baseline_value is then that of Creep.Days ago.
 	Creep *Creep `json:"creep,omitempty"`
+	// Series is how it went: over baseline and window in one stretch, or in one for each where
+	// they do not adjoin; of a creep over the weeks. The first 24 anomalies have it, unless
+	// they were found in sampled traces or in counts of records.
+	Series []Stretch `json:"series,omitempty"`
 }
 
 // Creep is a slow growth: how a series came to what it is in the window.

@@ -267,6 +267,7 @@ func (w *walk) creepOf(q *creepQuestion, s sources.Series, load map[string][]sou
 	}
 	c := creeping{growth: g, measured: measured{
 		service: service, question: q.Question, labels: s.Labels, query: q.For(s.Labels, w.creepRate()),
+		series: stretches(s.Samples, creepStep),
 		departure: anomaly.Departure{
 			Compared: true, Anomalous: true, Direction: anomaly.Up, Score: g.Score, Baseline: g.Start, Window: g.Now,
 		},

@@ -40,7 +40,7 @@ func NewExplorer(set sources.Set, question Question) *Explorer {
 // NewSaved explores a case that was saved, for which no backend can be asked: it holds what
 // the case holds.
 func NewSaved(c *Case) *Explorer {
-	x := &Explorer{set: sources.Set{Ledger: &sources.Ledger{}}, question: Question{Window: c.Window}, saved: c}
+	x := &Explorer{set: sources.Set{Ledger: &sources.Ledger{}}, question: Question{Window: c.Window}, names: newGlossary(Names{}), saved: c}
 	if c.Baseline != nil {
 		x.question.Baseline = *c.Baseline
 	}

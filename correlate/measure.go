@@ -343,6 +343,9 @@ func (w *walk) judge(q *survey.Question, baseline, window []sources.Series, aske
 			query:     q.For(set, w.over),
 		}
 		m.last, m.means = lastOf(before[key], now[key]), sideMeans(before[key], now[key])
+		if m.departure.Anomalous || !m.departure.Compared || w.absent(&m) {
+			m.series = asked.stretches(before[key], now[key])
+		}
 		all = append(all, m)
 	}
 	all = receivedOnly(q, all)

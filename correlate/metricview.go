@@ -62,7 +62,11 @@ func (x *Explorer) Metric(ctx context.Context, about Subject) *MetricView {
 	about = x.settled(about)
 	note := &gaps{}
 	view := &MetricView{
-		Subject: about, Samples: []sources.Sample{}, Exemplars: []ExemplarPoint{}, Changes: []Change{}, SplitBy: []string{},
+		Subject: about, Samples: []sources.Sample{}, Exemplars: []ExemplarPoint{}, Changes: []Change{}, SplitBy: []string{}, Missing: []Missing{},
+	}
+	if x.saved != nil {
+		x.saved.fillMetric(view)
+		return view
 	}
 	if at := x.locate(ctx, about, "", note); at != nil {
 		view.Metric, view.Unit, view.Query = at.metric(), at.question.Unit, at.query()

@@ -264,3 +264,35 @@ func TestViewsThatAreInterrupted(t *testing.T) {
 		t.Errorf("afterwards: %+v", view)
 	}
 }
+
+// The chart of an anomaly that a case has is there without a backend, as it was.
+func TestMetricOfASavedCase(t *testing.T) {
+	s := slowBank(t)
+	found := correlate.Triage(t.Context(), s.set(), question, nil)
+	if len(found.Anomalies) == 0 {
+		t.Fatal("nothing departs")
+	}
+	text, err := json.Marshal(found)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var saved correlate.Case
+	if err := json.Unmarshal(text, &saved); err != nil {
+		t.Fatal(err)
+	}
+	a := &saved.Anomalies[0]
+	view := correlate.NewSaved(&saved).Metric(t.Context(), correlate.Subject{Service: a.Service, Signal: a.Signal})
+	if len(view.Missing) > 0 || view.Anomaly == nil || view.Anomaly.Service != a.Service || view.Query == "" || view.Unit != a.Unit || view.StepSeconds != 30 {
+		t.Fatalf("%+v", view)
+	}
+	if n := len(view.Samples); n < 110 || n > 122 || !slices.IsSortedFunc(view.Samples, func(a, b sources.Sample) int { return a.Time.Compare(b.Time) }) {
+		t.Errorf("%d samples of an hour", n)
+	}
+	if !(view.Low <= a.BaselineValue && a.BaselineValue <= view.High && view.High < a.WindowValue) {
+		t.Errorf("usual is %g to %g, of %g and %g", view.Low, view.High, a.BaselineValue, a.WindowValue)
+	}
+	other := correlate.NewSaved(&saved).Metric(t.Context(), correlate.Subject{Service: "nobody"})
+	if len(other.Missing) != 1 || other.Missing[0].Kind != correlate.MissingNoData || len(other.Samples) > 0 {
+		t.Errorf("of a service without an anomaly: %+v", other)
+	}
+}

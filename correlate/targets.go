@@ -157,6 +157,15 @@ func (g *targetGroup) down(side int) []sources.Sample {
 	return samples
 }
 
+// upShare is the share of targets that are up, by moment.
+func (g *targetGroup) upShare(side int) []sources.Sample {
+	samples := g.down(side)
+	for i := range samples {
+		samples[i].Value = 1 - samples[i].Value/g.all[side][samples[i].Time]
+	}
+	return samples
+}
+
 // outage is a time in which more targets of a group are down than usual.
 type outage struct {
 	group       *targetGroup
@@ -265,7 +274,7 @@ func (w *walk) judgeTargets(ctx context.Context, parts map[int]*part) {
 				Compared: true, Anomalous: true, Direction: anomaly.Down, Score: anomaly.MaxScore * (o.down - o.usual) / o.of,
 				Baseline: 1 - min(1, o.usual/o.of), Window: up, Onset: o.from,
 			},
-			query: g.downQuery(), asked: w.beside, said: o.String(), evidence: w.outageEvidence(o),
+			query: g.downQuery(), asked: w.beside, series: g.asked.stretches(g.upShare(0), g.upShare(1)), said: o.String(), evidence: w.outageEvidence(o),
 		})
 	}
 }

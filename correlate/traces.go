@@ -164,7 +164,7 @@ func (w *walk) narrow(ctx context.Context, primary *measured) {
 	*primary = *worst
 	a := &w.found.Anomalies[0]
 	a.Operation, a.Score, a.Onset = worst.operation, worst.departure.Score, worst.departure.Onset.UTC()
-	a.BaselineValue, a.WindowValue = worst.departure.Baseline, worst.departure.Window
+	a.BaselineValue, a.WindowValue, a.Series = worst.departure.Baseline, worst.departure.Window, worst.series
 	a.Findings = append(a.Findings, w.found.AddFinding(describe(a), w.evidenceOf(worst, sinceOnset)...))
 }
 

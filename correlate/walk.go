@@ -121,8 +121,10 @@ type measured struct {
 	peers float64
 	query string // narrowed to this series
 	asked bothSides
-	last  time.Time  // of its last sample; zero of none
-	means [2]float64 // of the samples of baseline and window
+	// series is set of what departs, and of what may turn out to have gone.
+	series []Stretch
+	last   time.Time  // of its last sample; zero of none
+	means  [2]float64 // of the samples of baseline and window
 	// stands is the series that stands for it in the case, where both tell of the same requests.
 	stands *measured
 	// said and evidence are what an anomaly states, where the two medians do not say it.
@@ -177,6 +179,7 @@ func (w *walk) triage(ctx context.Context) *Case {
 	w.noteChanges(ctx)
 	w.lookForCreep(ctx)
 	w.conclude(primary)
+	w.found.boundSeries()
 
 	if err := ctx.Err(); err != nil {
 		w.found.interrupted(err)

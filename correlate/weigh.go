@@ -206,6 +206,7 @@ func (w *walk) anomalyOf(m *measured) Anomaly {
 		Service: m.service, Operation: m.operation, Metric: metric, Signal: string(m.question.Signal),
 		Direction: string(d.Direction), Score: d.Score, Onset: d.Onset.UTC(),
 		BaselineValue: d.Baseline, WindowValue: d.Window, Unit: m.question.Unit, Guessed: !m.question.Exact,
+		Series: m.series,
 	}
 }
 

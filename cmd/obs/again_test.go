@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -79,5 +80,31 @@ func TestRescue(t *testing.T) {
 	info, err := os.Stat(path)
 	if err != nil || info.Mode().Perm() != 0o600 || info.Size() == 0 {
 		t.Errorf("%v, %v", info, err)
+	}
+}
+
+// Cases that were saved before cases kept series, timelines and pages open in every form.
+func TestOlderCasesOpen(t *testing.T) {
+	cases, err := filepath.Glob("../../correlate/report/testdata/case-*.json")
+	if err != nil || len(cases) < 6 {
+		t.Fatalf("%v, %v", cases, err)
+	}
+	for _, path := range cases {
+		saved, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if bytes.Contains(saved, []byte(`"series"`)) {
+			t.Errorf("%s is not old", path)
+		}
+		for _, form := range []string{"text", "markdown", "json", "html"} {
+			ended := runAt(t.Context(), noon, "open", path, "-o", form)
+			if ended.status == exitUsage || ended.stdout == "" {
+				t.Errorf("%s as %s: status %d: %s", path, form, ended.status, ended.stderr)
+			}
+			if form == "json" && ended.stdout != string(saved) {
+				t.Errorf("%s is written as another case", path)
+			}
+		}
 	}
 }

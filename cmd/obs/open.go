@@ -26,9 +26,9 @@ func newOpen(w world) *cobra.Command {
 		Use:   "open CASE.json",
 		Short: "Show a saved case again, without any backend",
 		Long: `open shows a case that --save, -o json or e on a screen has written, as it was: full-screen, or as
-text, Markdown or JSON. No backend is asked. - reads standard input. The exit status is that
+text, Markdown, JSON or one HTML page. No backend is asked. - reads standard input. The exit status is that
 of the run that is shown.`,
-		Example: "  obs open case.json\n  obs open case.json -o markdown > incident.md\n  obs triage -o json | obs open - -o text",
+		Example: "  obs open case.json\n  obs open case.json -o markdown > incident.md\n  obs open case.json -o html > incident.html\n  obs triage -o json | obs open - -o text",
 		Args:    cobra.ExactArgs(1),
 		RunE:    func(cmd *cobra.Command, args []string) error { return runOpen(cmd.Context(), o, args[0], w) },
 	}

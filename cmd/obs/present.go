@@ -128,6 +128,8 @@ func write(out io.Writer, c *correlate.Case, form string) error {
 		return report.JSON(out, c)
 	case "markdown":
 		return report.Markdown(out, c)
+	case "html":
+		return report.HTML(out, c)
 	}
 	return report.Text(out, c)
 }

@@ -215,7 +215,7 @@ type common struct {
 }
 
 // outputs are the forms that a case can be written in.
-var outputs = []string{"text", "json", "markdown", "tui"}
+var outputs = []string{"text", "json", "markdown", "html", "tui"}
 
 func (c *common) flags(cmd *cobra.Command) {
 	c.connectionFlags(cmd)
@@ -246,7 +246,7 @@ const defaultTimeout = time.Minute
 
 // outputFlag is -o alone.
 func (c *common) outputFlag(cmd *cobra.Command) {
-	cmd.Flags().StringVarP(&c.output, "output", "o", "", "text, json, markdown or tui (default tui on a terminal, else text)")
+	cmd.Flags().StringVarP(&c.output, "output", "o", "", "text, json, markdown, html or tui (default tui on a terminal, else text)")
 	takesForms(cmd, outputs)
 }
 

@@ -33,6 +33,7 @@ type outcome struct {
 	scenario shop.Scenario
 	seed     int
 	found    correlate.Case
+	bytes    int // of the case as it is saved
 	err      error
 }
 
@@ -53,6 +54,14 @@ func TestScenarios(t *testing.T) {
 		}
 		if n := len(o.found.Queries); n > 40 {
 			t.Errorf("%s, seed %d: %d queries", o.scenario.Name, o.seed, n)
+		}
+		if o.bytes > 2<<20 {
+			t.Errorf("%s, seed %d: a saved case of %d bytes", o.scenario.Name, o.seed, o.bytes)
+		}
+		for _, a := range o.found.Anomalies {
+			if len(a.Series) == 0 {
+				t.Errorf("%s, seed %d: no series of %s %s", o.scenario.Name, o.seed, a.Service, a.Signal)
+			}
 		}
 	}
 	if t.Failed() {
@@ -106,6 +115,7 @@ func (o *outcome) run() {
 		o.err = fmt.Errorf("status %d: %s", status, progress.String())
 		return
 	}
+	o.bytes = out.Len()
 	o.err = errors.Join(json.Unmarshal(out.Bytes(), &o.found), published(out.Bytes()))
 }
 

@@ -133,11 +133,11 @@ func (c *common) tableFlags(cmd *cobra.Command) {
 	takesForms(cmd, tableOutputs)
 }
 
-// checkTable settles what the flags leave open: a table has no screen of its own.
+// checkTable settles what the flags leave open: a table has no screen and no page of its own.
 func (c *common) checkTable(w world) error {
 	switch {
-	case c.output == "tui":
-		return usage(errors.New("-o tui is not for this command"), "-o takes "+strings.Join(tableOutputs, ", "))
+	case slices.Contains(outputs, c.output) && !slices.Contains(tableOutputs, c.output):
+		return usage(fmt.Errorf("-o %s is not for this command", c.output), "-o takes "+strings.Join(tableOutputs, ", "))
 	case c.save != "":
 		return usage(errors.New("--save is for cases, which this is none"), "write -o json to a file")
 	}

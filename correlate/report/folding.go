@@ -146,13 +146,23 @@ func (f *folding) hide(t *correlate.Trace, nest *correlate.Nesting, calls []int,
 	f.rows[calls[0]] = row
 }
 
-// draw writes the row, and what its calls come to beneath it.
-func (r *repetition) draw(p *page, window sources.Window) {
-	together := correlate.Span{
+// together is the calls as one span.
+func (r *repetition) together() correlate.Span {
+	return correlate.Span{
 		Service: r.service, Operation: fmt.Sprintf("× %d  %s", r.calls, strings.Join(r.work, ", ")), Depth: r.depth,
 		Start: r.start, DurationSeconds: r.end.Sub(r.start).Seconds(), SelfSeconds: r.self, CriticalSeconds: r.waited,
 	}
+}
+
+// draw writes the row, and what its calls come to beneath it.
+func (r *repetition) draw(p *page, window sources.Window) {
+	together := r.together()
 	spanLine(p, " ", &together, window)
+	p.line("    %s%s", strings.Repeat(" ", indentation(&together)), r.sum())
+}
+
+// sum says what the calls come to.
+func (r *repetition) sum() string {
 	sum := fmt.Sprintf("× %d: 95 %% under %s, slowest %s", r.calls, correlate.Seconds(r.under95), correlate.Seconds(r.most))
 	if r.spans > r.calls {
 		sum += fmt.Sprintf(", %s with those beneath", counted(r.spans, "span"))
@@ -163,5 +173,5 @@ func (r *repetition) draw(p *page, window sources.Window) {
 	if r.events > 0 {
 		sum += ", " + counted(r.events, "event")
 	}
-	p.line("    %s%s", strings.Repeat(" ", indentation(&together)), sum)
+	return sum
 }

@@ -46,7 +46,7 @@ func readCase(t testing.TB, text string) *correlate.Case {
 
 type form func(io.Writer, *correlate.Case) error
 
-var forms = map[string]form{"text": report.Text, "markdown": report.Markdown, "json": report.JSON}
+var forms = map[string]form{"text": report.Text, "markdown": report.Markdown, "json": report.JSON, "html": report.HTML}
 
 func write(t testing.TB, as form, c *correlate.Case) string {
 	t.Helper()
@@ -75,7 +75,9 @@ func TestMadeCases(t *testing.T) {
 	for name, build := range made {
 		t.Run(name, func(t *testing.T) {
 			for as, form := range forms {
-				t.Run(as, func(t *testing.T) { golden.RequireEqual(t, write(t, form, build())) })
+				if as != "html" { // whose tests look at its structure: a style is a matter of taste
+					t.Run(as, func(t *testing.T) { golden.RequireEqual(t, write(t, form, build())) })
+				}
 			}
 		})
 	}

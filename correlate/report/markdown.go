@@ -35,7 +35,8 @@ func Markdown(w io.Writer, c *correlate.Case) error {
 		p.blank()
 	}
 	markdownSuspects(p, c)
-	markdownChanges(p, c)
+	markdownAnomalies(p, c)
+	markdownTimeline(p, c)
 	markdownNothing(p, c)
 	markdownHops(p, c)
 	if c.Verdict != "" {
@@ -93,20 +94,52 @@ func markdownSuspects(p *page, c *correlate.Case) {
 	}
 }
 
-func markdownChanges(p *page, c *correlate.Case) {
-	if len(c.Changes) == 0 {
+func markdownTimeline(p *page, c *correlate.Case) {
+	all := c.Timeline()
+	if len(all) < 2 { // one moment is no history
 		return
 	}
-	p.line("## Changed")
+	p.line("## Timeline")
 	p.blank()
-	for i := range c.Changes {
-		if i == shownChanges {
-			p.line("- and %d more, which -o json has", len(c.Changes)-i)
-			break
-		}
-		p.line("- %s, %s", correlate.Clock(c.Changes[i].Time), escape(changeLine(&c.Changes[i])))
+	p.line("| %s | what | service | | findings |", zoned(&all[0], &all[len(all)-1]))
+	p.line("| --- | --- | --- | --- | --- |")
+	for i := range all {
+		m := &all[i]
+		p.line("| %s | %s | %s | %s | %s |", momentOf(m, &all[0], &all[len(all)-1]), escape(m.Kind), escape(m.Service), escape(m.Text), escape(strings.Join(m.Findings, " ")))
 	}
 	p.blank()
+	if left := c.BeyondTimeline(); left > 0 {
+		p.line("And %d more, which -o json has.", left)
+		p.blank()
+	}
+}
+
+func markdownAnomalies(p *page, c *correlate.Case) {
+	if len(c.Anomalies) == 0 {
+		return
+	}
+	p.line("## Anomalies")
+	p.blank()
+	p.line("| service | signal | baseline | window | change | since | baseline, then window | findings |")
+	p.line("| --- | --- | ---: | ---: | ---: | --- | --- | --- |")
+	for i := range c.Anomalies {
+		if i == shownAnomalies {
+			break
+		}
+		a := &c.Anomalies[i]
+		drawn := history(c, a)
+		if drawn != "" {
+			drawn = code(drawn)
+		}
+		p.line("| %s | %s | %s | %s | %s | %s | %s | %s |", escape(flow(a)), escape(signal(a)),
+			escape(correlate.Quantity(a.BaselineValue, a.Unit)), escape(correlate.Quantity(a.WindowValue, a.Unit)),
+			escape(correlate.Factor(a.BaselineValue, a.WindowValue)), began(a), drawn, escape(strings.Join(a.Findings, " ")))
+	}
+	p.blank()
+	if more := len(c.Anomalies) - shownAnomalies; more > 0 {
+		p.line("And %d more, which -o json has.", more)
+		p.blank()
+	}
 }
 
 func markdownNothing(p *page, c *correlate.Case) {
@@ -249,10 +282,18 @@ func source(e *correlate.Evidence) string {
 	if !e.Window.IsZero() {
 		text += " in " + e.Window.String()
 	}
-	if strings.HasPrefix(e.URL, "http://") || strings.HasPrefix(e.URL, "https://") {
-		text += " [open](" + linkEscapes.Replace(sources.Printable(e.URL)) + ")"
+	if url := webLink(e.URL); url != "" {
+		text += " [open](" + linkEscapes.Replace(sources.Printable(url)) + ")"
 	}
 	return text
+}
+
+// webLink is an address that a browser opens as a page, and no other.
+func webLink(url string) string {
+	if strings.HasPrefix(url, "http://") || strings.HasPrefix(url, "https://") {
+		return url
+	}
+	return ""
 }
 
 // linkEscapes keep an address from ending the link that it stands in.

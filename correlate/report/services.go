@@ -9,6 +9,7 @@ import (
 
 	"obs/correlate"
 	"obs/correlate/anomaly"
+	"obs/correlate/scale"
 	"obs/sources"
 )
 
@@ -111,7 +112,7 @@ func serviceLine(p *page, t *correlate.ServiceTable, r *correlate.ServiceRow) {
 	p.line("%s %s %s %s %s %s %s  %s %s", Sign(r.Verdict), pad(rowName(r), rowNameWidth),
 		padLeft(cell(r.Rate, ""), rowRateWidth), padLeft(cell(r.Errors, ""), rowShareWidth),
 		padLeft(cell(r.P50, ""), rowDurationWidth), padLeft(cell(r.P95, ""), rowDurationWidth), padLeft(cell(r.P99, ""), rowDurationWidth),
-		pad(strings.TrimSpace(cell(r.Saturation, r.Resource)), rowSaturationWidth), sparkline(t, r.P95))
+		pad(strings.TrimSpace(cell(r.Saturation, r.Resource)), rowSaturationWidth), trend(t, r.P95))
 }
 
 // cell is a reading's value in the window, with an arrow where it departs. A rate is
@@ -140,53 +141,61 @@ func arrow(r *correlate.Reading) string {
 	return " "
 }
 
-var sparks = []rune("▁▂▃▄▅▆▇█")
-
-// sparkline draws a reading over baseline and window, each as wide as the other, from
-// nothing to its largest value.
-func sparkline(t *correlate.ServiceTable, r *correlate.Reading) string {
+func trend(t *correlate.ServiceTable, r *correlate.Reading) string {
 	if r == nil {
 		return ""
 	}
-	before, now := columns(r.Samples, t.Baseline), columns(r.Samples, t.Window)
-	highest := 0.0
-	for i := range sparkWidth {
-		highest = max(highest, orZero(before[i]), orZero(now[i]))
-	}
+	return sparkline(r.Samples, t.Baseline, t.Window, sparkWidth)
+}
+
+// sparkline draws samples over baseline and window, each in so many cells, from nothing to the
+// largest value.
+func sparkline(samples []sources.Sample, baseline, window sources.Window, wide int) string {
+	before, now := columns(samples, baseline, wide), columns(samples, window, wide)
+	highest := highestOf(append(before, now...))
 	return drawn(before, highest) + "│" + drawn(now, highest)
 }
 
-func drawn(values [sparkWidth]float64, highest float64) string {
+func highestOf(values []float64) float64 {
+	highest := 0.0
+	for _, v := range values {
+		highest = max(highest, orZero(v))
+	}
+	return highest
+}
+
+func drawn(values []float64, highest float64) string {
 	var b strings.Builder
 	for _, v := range values {
 		switch {
 		case math.IsNaN(v):
 			b.WriteRune(' ')
 		case highest <= 0:
-			b.WriteRune(sparks[0])
+			b.WriteRune(scale.Levels[0])
 		default:
-			share := max(0, v/highest) // a negative value is as low as it gets
-			b.WriteRune(sparks[min(len(sparks)-1, int(share*float64(len(sparks))))])
+			// A negative value is as low as it gets, and a rounding error is no step down.
+			share := max(0, v/highest) + 1e-9
+			b.WriteRune(scale.Levels[min(len(scale.Levels)-1, int(share*float64(len(scale.Levels))))])
 		}
 	}
 	return b.String()
 }
 
-// columns are the means of the samples in each tenth of a window; NaN without any.
-func columns(samples []sources.Sample, w sources.Window) [sparkWidth]float64 {
-	var sums, counts, means [sparkWidth]float64
+// columns are the means of the samples in each of n parts of a window; NaN without any.
+func columns(samples []sources.Sample, w sources.Window, n int) []float64 {
+	means, counts := make([]float64, n), make([]float64, n)
 	for _, s := range samples {
 		if !s.Time.After(w.From) || s.Time.After(w.To) || math.IsNaN(s.Value) || math.IsInf(s.Value, 0) {
 			continue
 		}
 		// A sample speaks of the time before it.
-		at := int(float64(s.Time.Sub(w.From)-1) / float64(w.Duration()) * sparkWidth)
-		at = min(max(at, 0), sparkWidth-1)
-		sums[at] += s.Value
+		at := int(float64(s.Time.Sub(w.From)-1) / float64(w.Duration()) * float64(n))
+		at = min(max(at, 0), n-1)
+		means[at] += s.Value
 		counts[at]++
 	}
 	for i := range means {
-		means[i] = sums[i] / counts[i]
+		means[i] /= counts[i]
 	}
 	return means
 }

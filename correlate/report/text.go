@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/charmbracelet/x/ansi"
 
@@ -118,23 +119,55 @@ func anomalies(p *page, c *correlate.Case) {
 			p.line("  and %d more: -o json has them", len(c.Anomalies)-i)
 			break
 		}
-		signal := a.Signal
-		if a.Guessed {
-			signal += " (?)"
-		}
-		since := ""
-		if !a.Onset.IsZero() {
-			since = correlate.Clock(a.Onset)
-		}
-		if a.Creep != nil {
-			since = correlate.Ago(a.Creep.Days)
-		}
 		p.line("  %s  %s %s %s %s %s %6.1f  %s", pad(strings.Join(a.Findings[:min(1, len(a.Findings))], " "), 8),
-			pad(strings.TrimSpace(a.Service+" "+a.Operation), flowWidth), pad(signal, signalWidth),
+			pad(flow(&a), flowWidth), pad(signal(&a), signalWidth),
 			padLeft(correlate.Quantity(a.BaselineValue, a.Unit), quantityWidth), padLeft(correlate.Quantity(a.WindowValue, a.Unit), quantityWidth),
-			padLeft(correlate.Factor(a.BaselineValue, a.WindowValue), factorWidth), a.Score, since)
+			padLeft(correlate.Factor(a.BaselineValue, a.WindowValue), factorWidth), a.Score, began(&a))
 	}
 	p.blank()
+}
+
+// flow is what an anomaly is about.
+func flow(a *correlate.Anomaly) string { return strings.TrimSpace(a.Service + " " + a.Operation) }
+
+// signal is what departs, with a mark where that was guessed.
+func signal(a *correlate.Anomaly) string {
+	if a.Guessed {
+		return a.Signal + " (?)"
+	}
+	return a.Signal
+}
+
+// began is when an anomaly began, or from when on it has grown; empty where that is not known.
+func began(a *correlate.Anomaly) string {
+	switch {
+	case a.Creep != nil:
+		return correlate.Ago(a.Creep.Days)
+	case a.Onset.IsZero():
+		return ""
+	}
+	return correlate.Clock(a.Onset)
+}
+
+// sameDay reports whether a timeline's rows need no date.
+func sameDay(first, last *correlate.Milestone) bool {
+	return first.Time.UTC().Format(time.DateOnly) == last.Time.UTC().Format(time.DateOnly)
+}
+
+// zoned is the heading over a timeline's times, with the date that all have.
+func zoned(first, last *correlate.Milestone) string {
+	if sameDay(first, last) {
+		return first.Time.UTC().Format(time.DateOnly) + ", UTC"
+	}
+	return "UTC"
+}
+
+// momentOf is when something of a timeline happened, with the date where the ends differ in it.
+func momentOf(m, first, last *correlate.Milestone) string {
+	if sameDay(first, last) {
+		return correlate.Clock(m.Time)
+	}
+	return m.Time.UTC().Format(time.DateTime)
 }
 
 // shownChanges is how many changes text lists; JSON has them all.
@@ -233,6 +266,11 @@ func tail(p *page, c *correlate.Case) {
 		}
 		p.blank()
 	}
+	p.line("%s", cost(c))
+}
+
+// cost says what a case took to find out.
+func cost(c *correlate.Case) string {
 	n, failed, bytes := totals(c)
 	cost := fmt.Sprintf("%s, %s read", counted(n, "query"), Bytes(bytes))
 	if failed > 0 {
@@ -241,7 +279,7 @@ func tail(p *page, c *correlate.Case) {
 	if slow := slowest(c); slow > 0 {
 		cost += ", the slowest took " + correlate.Seconds(slow)
 	}
-	p.line("%s", cost)
+	return cost
 }
 
 // slowest is the longest that a query took, in seconds.

@@ -36,14 +36,8 @@ func traceHeader(p *page, t *correlate.Trace) {
 	if t.Root != nil {
 		root = t.Root.Service + " " + t.Root.Operation
 	}
-	more := ""
-	if t.ErrorCount > 0 {
-		more += fmt.Sprintf(", %d failed", t.ErrorCount)
-	}
-	if t.OrphanCount > 0 {
-		more += fmt.Sprintf(", %d without their parent", t.OrphanCount)
-	}
-	p.line("TRACE %s  %s  %s  %s%s", string(t.ID), root, correlate.Seconds(t.DurationSeconds), counted(t.SpanCount, "span"), more)
+	facts := traceFacts(t)
+	p.line("TRACE %s  %s  %s  %s", string(t.ID), root, facts[0], strings.Join(facts[1:], ", "))
 	if t.Related != nil {
 		indented(p, "  ↔ ", t.Related.Text)
 	}
@@ -55,6 +49,18 @@ func traceHeader(p *page, t *correlate.Trace) {
 		legend += "  ↻ tried again"
 	}
 	p.line("  began %s   "+legend, t.Start.UTC().Format("2006-01-02 15:04:05.000 UTC"))
+}
+
+// traceFacts are how long a trace took, how many spans it has, and what is wrong with some.
+func traceFacts(t *correlate.Trace) []string {
+	facts := []string{correlate.Seconds(t.DurationSeconds), counted(t.SpanCount, "span")}
+	if t.ErrorCount > 0 {
+		facts = append(facts, fmt.Sprintf("%d failed", t.ErrorCount))
+	}
+	if t.OrphanCount > 0 {
+		facts = append(facts, fmt.Sprintf("%d without their parent", t.OrphanCount))
+	}
+	return facts
 }
 
 // leastShare of the request's time is what a span must have had on the critical path

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"obs/correlate/scale"
 	"obs/sources"
 )
 
@@ -12,7 +13,7 @@ import (
 type Chart struct {
 	// From and To are the ends of the axis of times.
 	From, To time.Time
-	// Unit is survey.Seconds, survey.Ratio, Bytes, a rate such as "requests/s", or empty.
+	// Unit is survey.Seconds, survey.Ratio, scale.Bytes, a rate such as "requests/s", or empty.
 	Unit string
 	// Series are the lines, the most important one first, which is drawn over the others.
 	// Those after the sixth are left out. Samples are in the order of time; one that is
@@ -111,7 +112,7 @@ type plot struct {
 	Chart
 	theme         Theme
 	canvas        *canvas
-	scale         scale
+	scale         scale.Scale
 	span          time.Duration // from From to To
 	left          int           // the column in which the lines begin
 	width, height int           // of the part with the lines
@@ -136,7 +137,7 @@ func (c Chart) Lines(theme Theme, width, height int) []string {
 	if c.Log {
 		low = least
 	}
-	p.scale = newScale(low, high, c.Unit, max(p.height/tickLines, 2), c.Log)
+	p.scale = scale.New(low, high, c.Unit, max(p.height/tickLines, 2), c.Log)
 	if p.height < height {
 		p.valueAxis()
 		p.timeAxis()
@@ -195,15 +196,15 @@ func (p *plot) along(since time.Duration, n int) int {
 // down is where a value lies in n rows, counted from the top. What lies beyond the
 // scale is at its end.
 func (p *plot) down(v float64, n int) int {
-	share := min(max(p.scale.share(v), 0), 1)
+	share := min(max(p.scale.Share(v), 0), 1)
 	return min(int((1-share)*float64(n)), n-1)
 }
 
 // valueAxis draws the axis at the left, with its labels, where there is room for it.
 func (p *plot) valueAxis() {
 	wide := 0
-	for _, t := range p.scale.ticks {
-		wide = max(wide, Width(t.label))
+	for _, t := range p.scale.Ticks {
+		wide = max(wide, Width(t.Label))
 	}
 	p.left = wide + 2
 	p.width -= p.left
@@ -211,12 +212,12 @@ func (p *plot) valueAxis() {
 	for y := range p.height {
 		p.canvas.set(p.left-1, y, '│', axis)
 	}
-	for i, t := range p.scale.ticks {
-		y, sign := p.down(t.value, p.height), '┤'
+	for i, t := range p.scale.Ticks {
+		y, sign := p.down(t.Value, p.height), '┤'
 		if i == 0 {
 			y, sign = p.height, '└' // the line between the axes, on which the lowest value stands
 		}
-		p.canvas.text(0, y, PadLeft(t.label, wide), wide, axis)
+		p.canvas.text(0, y, PadLeft(t.Label, wide), wide, axis)
 		p.canvas.set(p.left-1, y, sign, axis)
 	}
 }
@@ -228,15 +229,15 @@ func (p *plot) timeAxis() {
 		p.canvas.set(p.left+x, p.height, '─', axis)
 	}
 	free := 0
-	for _, t := range timeTicks(p.From, p.To, p.width) {
-		x := p.left + p.across(t.at, p.width)
+	for _, t := range scale.Times(p.From, p.To, p.width) {
+		x := p.left + p.across(t.At, p.width)
 		p.canvas.set(x, p.height, '┴', axis)
-		start := min(x-len(t.label)/2, p.left+p.width-len(t.label))
+		start := min(x-len(t.Label)/2, p.left+p.width-len(t.Label))
 		if start < free {
 			continue
 		}
-		p.canvas.text(start, p.height+1, t.label, len(t.label), axis)
-		free = start + len(t.label) + 1
+		p.canvas.text(start, p.height+1, t.Label, len(t.Label), axis)
+		free = start + len(t.Label) + 1
 	}
 }
 
@@ -419,7 +420,7 @@ func (p *plot) points() {
 				continue
 			}
 			r := sign
-			if p.scale.share(at.Value) > 1 {
+			if p.scale.Share(at.Value) > 1 {
 				r = '↑'
 			}
 			p.canvas.set(p.left+p.across(at.Time, p.width), p.down(at.Value, p.height), r, pen)

@@ -10,6 +10,7 @@ import (
 	"github.com/charmbracelet/x/exp/golden"
 	"pgregory.net/rapid"
 
+	"obs/correlate/scale"
 	"obs/correlate/survey"
 	"obs/sources"
 )
@@ -118,7 +119,7 @@ func TestChartIsAsLargeAsAsked(t *testing.T) {
 		})
 		c := Chart{
 			From: anyTime().Draw(t, "from"), To: anyTime().Draw(t, "to"),
-			Unit:   rapid.SampledFrom([]string{survey.Seconds, survey.Ratio, Bytes, "bytes/s", "requests/s", "", "threads"}).Draw(t, "unit"),
+			Unit:   rapid.SampledFrom([]string{survey.Seconds, survey.Ratio, scale.Bytes, "bytes/s", "requests/s", "", "threads"}).Draw(t, "unit"),
 			Series: rapid.SliceOfN(rapid.SliceOfN(samples, 0, 30), 0, 8).Draw(t, "series"),
 			Step:   time.Duration(rapid.IntRange(0, 100).Draw(t, "step")) * time.Second,
 			Log:    rapid.Bool().Draw(t, "log"),

@@ -3,6 +3,7 @@ package draw
 import (
 	"math"
 
+	"obs/correlate/scale"
 	"obs/correlate/survey"
 )
 
@@ -93,7 +94,7 @@ func (h Histogram) extent() (low, high float64, most int) {
 	return low, high, most
 }
 
-func bounded(v float64) float64 { return min(max(v, leastDuration), farthest) }
+func bounded(v float64) float64 { return min(max(v, leastDuration), scale.Farthest) }
 
 // margin is how wide the names of groups are, with a space.
 func (h Histogram) margin(width int) int {
@@ -159,7 +160,7 @@ func (h Histogram) block(c *canvas, theme Theme, g Group, shares []float64, high
 	dim, pen := c.pen(theme.Dim), c.pen(g.Style)
 	c.text(0, top, PadLeft(g.Name, left-1), left-1, pen)
 	if tall > 1 {
-		c.text(0, top+1, PadLeft(label(highest, 0.01, highest, survey.Ratio), left-1), left-1, dim)
+		c.text(0, top+1, PadLeft(scale.Label(highest, 0.01, highest, survey.Ratio), left-1), left-1, dim)
 	}
 	bar := max(b.wide-1, 1) // a cell between bars, where there is one
 	for i, share := range shares {
@@ -168,7 +169,7 @@ func (h Histogram) block(c *canvas, theme Theme, g Group, shares []float64, high
 			eighths = max(eighths, 1)
 		}
 		for y := top + tall - 1; y >= top && eighths > 0; y-- {
-			r := levels[min(eighths, 8)-1]
+			r := scale.Levels[min(eighths, 8)-1]
 			for x := range bar {
 				c.set(left+i*b.wide+x, y, r, pen)
 			}
@@ -192,7 +193,7 @@ func (b buckets) axis(c *canvas, left, y int, pen uint8) {
 				continue
 			}
 			x := left + int(share*float64(width))
-			text := label(v, v, v, survey.Seconds)
+			text := scale.Label(v, v, v, survey.Seconds)
 			wide := Width(text)
 			start := min(max(x-wide/2, 0), c.width-wide)
 			if start < 0 || free(taken, max(start-1, 0), wide+1) < wide+1 {

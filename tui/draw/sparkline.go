@@ -4,9 +4,9 @@ import (
 	"math"
 	"slices"
 	"strings"
-)
 
-var levels = [...]rune{'▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'}
+	"obs/correlate/scale"
+)
 
 // Sparkline draws values, oldest first, as bars in exactly width cells. A cell shows
 // the highest of the values that fall to it, and with fewer values than cells each
@@ -82,16 +82,16 @@ func bars(values []float64) []rune {
 		case math.IsNaN(v):
 			out[i] = ' '
 		case math.IsInf(v, 1):
-			out[i] = levels[len(levels)-1]
+			out[i] = scale.Levels[len(scale.Levels)-1]
 		case flat || math.IsInf(v, -1):
-			out[i] = levels[0]
+			out[i] = scale.Levels[0]
 		default:
 			// Halves, since the whole range may be more than a number can hold.
 			share := (v/2 - low/2) / (high/2 - low/2)
 			if math.IsNaN(share) {
 				share = 0 // of a range too small to be halved
 			}
-			out[i] = levels[min(int(share*float64(len(levels))), len(levels)-1)]
+			out[i] = scale.Levels[min(int(share*float64(len(scale.Levels))), len(scale.Levels)-1)]
 		}
 	}
 	return out

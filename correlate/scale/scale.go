@@ -1,4 +1,6 @@
-package draw
+// Package scale places values and moments on the axes of a chart, whatever it is drawn with:
+// where a scale begins and ends, and what is written at it.
+package scale
 
 import (
 	"math"
@@ -13,30 +15,33 @@ import (
 // rate, and of any other only the number is shown.
 const Bytes = "bytes"
 
-// scale maps values to the height of a chart.
-type scale struct {
-	low, high float64
+// Levels are bars of text: an eighth of a cell, two eighths and so on, to the whole of it.
+var Levels = [...]rune{'▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'}
+
+// Scale maps values to the height of a chart.
+type Scale struct {
+	Low, High float64
+	Ticks     []Tick
 	log       bool
-	ticks     []tick
 }
 
-// tick is a value that is written at an axis.
-type tick struct {
-	value float64
-	label string
+// Tick is a value that is written at an axis.
+type Tick struct {
+	Value float64
+	Label string
 }
 
-// farthest bounds what is drawn to scale, so that no sum of bounds overflows. No
+// Farthest bounds what is drawn to scale, so that no sum of bounds overflows. No
 // measured quantity comes near it.
-const farthest = 1e300
+const Farthest = 1e300
 
 // leastRange is what a scale spans at least; below it numbers lose their precision.
 const leastRange = 1e-290
 
-// newScale spans low to high, with about so many steps. A linear scale takes 0 in; a
+// New spans low to high, with about so many steps. A linear scale takes 0 in; a
 // logarithmic one whole powers of ten, and both must be above 0.
-func newScale(low, high float64, unit string, steps int, log bool) scale {
-	low, high = max(low, -farthest), min(high, farthest)
+func New(low, high float64, unit string, steps int, log bool) Scale {
+	low, high = max(low, -Farthest), min(high, Farthest)
 	steps = max(steps, 1)
 	if log && low > leastRange && high >= low {
 		return logScale(low, high, unit, steps)
@@ -48,37 +53,37 @@ func newScale(low, high float64, unit string, steps int, log bool) scale {
 	step := niceStep((high-low)/float64(steps), unit)
 	// A rounding error is no reason for one more step.
 	from, to := math.Floor(low/step+1e-9), math.Ceil(high/step-1e-9)
-	s := scale{low: min(from*step, low), high: max(to*step, high)}
-	top := max(math.Abs(s.low), math.Abs(s.high))
+	s := Scale{Low: min(from*step, low), High: max(to*step, high)}
+	top := max(math.Abs(s.Low), math.Abs(s.High))
 	for i := from; i <= to; i++ {
-		s.ticks = append(s.ticks, tick{i * step, label(i*step, step, top, unit)})
+		s.Ticks = append(s.Ticks, Tick{i * step, Label(i*step, step, top, unit)})
 	}
 	return s
 }
 
-func logScale(low, high float64, unit string, steps int) scale {
+func logScale(low, high float64, unit string, steps int) Scale {
 	from, to := int(math.Floor(math.Log10(low))), int(math.Ceil(math.Log10(high)))
 	to = max(to, from+1)
-	s := scale{low: math.Pow10(from), high: math.Pow10(to), log: true}
+	s := Scale{Low: math.Pow10(from), High: math.Pow10(to), log: true}
 	every := max((to-from+steps-1)/steps, 1)
 	for i := from; i <= to; i += every {
 		v := math.Pow10(i)
-		s.ticks = append(s.ticks, tick{v, label(v, v, v, unit)})
+		s.Ticks = append(s.Ticks, Tick{v, Label(v, v, v, unit)})
 	}
 	return s
 }
 
-// share is how high a value stands, 0 at the bottom and 1 at the top. It may lie beyond
+// Share is how high a value stands, 0 at the bottom and 1 at the top. It may lie beyond
 // either.
-func (s scale) share(v float64) float64 {
+func (s Scale) Share(v float64) float64 {
 	if !s.log {
-		return (v - s.low) / (s.high - s.low)
+		return (v - s.Low) / (s.High - s.Low)
 	}
 	if v <= 0 {
 		return 0
 	}
-	low := math.Log10(s.low)
-	return (math.Log10(v) - low) / (math.Log10(s.high) - low)
+	low := math.Log10(s.Low)
+	return (math.Log10(v) - low) / (math.Log10(s.High) - low)
 }
 
 // clockSteps are the steps, in seconds, in which people divide minutes, hours and days.
@@ -118,9 +123,9 @@ var (
 	counts    = []prefix{{1e12, "T"}, {1e9, "G"}, {1e6, "M"}, {1e3, "k"}, {1, ""}}
 )
 
-// label writes the value of a tick: with the digits that tell steps apart, and in the
+// Label writes the value of a tick: with the digits that tell steps apart, and in the
 // prefix that suits the top of the scale, so that all labels of an axis have the same.
-func label(v, step, top float64, unit string) string {
+func Label(v, step, top float64, unit string) string {
 	base, rate := strings.CutSuffix(unit, "/s")
 	switch {
 	case unit == survey.Seconds && step >= 30 && math.Mod(step, 30) == 0 && math.Abs(v) < 1e9:
@@ -186,24 +191,24 @@ var timeSteps = [...]time.Duration{
 
 const day = 24 * time.Hour
 
-// timeTick is a moment that is written at an axis.
-type timeTick struct {
-	at    time.Time
-	label string
+// Moment is a moment that is written at an axis.
+type Moment struct {
+	At    time.Time
+	Label string
 }
 
-// timeTicks are moments between from and to, in UTC, whose labels have room when the
-// whole is width cells wide.
-func timeTicks(from, to time.Time, width int) []timeTick {
+// Times are moments between from and to, in UTC, whose labels have room when the
+// whole is as wide as so many letters.
+func Times(from, to time.Time, width int) []Moment {
 	span := to.Sub(from)
-	const between = 3 // cells from the end of one label to the next
+	const between = 3 // letters from the end of one label to the next
 	for _, step := range timeSteps {
 		form := timeForm(step, span)
 		apart := float64(step) / float64(span) * float64(width)
 		if apart < float64(len(form)+between) {
 			continue
 		}
-		var ticks []timeTick
+		var ticks []Moment
 		for at := from.UTC().Truncate(step); !at.After(to); at = at.Add(step) {
 			if at.Before(from) {
 				continue
@@ -212,7 +217,7 @@ func timeTicks(from, to time.Time, width int) []timeTick {
 			if step < day && span > day && at.Equal(at.Truncate(day)) {
 				text = at.Format(dateForm)
 			}
-			ticks = append(ticks, timeTick{at, text})
+			ticks = append(ticks, Moment{at, text})
 		}
 		return ticks
 	}
