@@ -187,6 +187,14 @@ func quiet(w world) world {
 	return w
 }
 
+// quietIf is quiet where something else will say the remarks.
+func quietIf(w world, otherwise bool) world {
+	if otherwise {
+		return quiet(w)
+	}
+	return w
+}
+
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
 
 // parseDuration reads 1h30m as Go writes it and 1d, 2w as Prometheus does.
