@@ -79,6 +79,7 @@ type walk struct {
 	found    *Case
 
 	measured []measured
+	alerted  *alertedSeries    // of the alert that is started from, nil without one or where it could not be asked
 	targets  []measured        // groups of targets that are down, all of them anomalies
 	aside    []string          // findings of what changed and is nobody's failure
 	over     time.Duration     // the window of rates

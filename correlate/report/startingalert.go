@@ -55,7 +55,7 @@ func alertFacts(c *correlate.Case) [][2]string {
 	add("description", a.Description)
 	add("runbook", a.RunbookURL)
 	if a.ForSeconds > 0 && a.Expression != "" {
-		add(ruleFact, a.Expression+"  for "+correlate.Seconds(a.ForSeconds))
+		add(ruleFact, a.Expression+"  for "+time.Duration(a.ForSeconds*float64(time.Second)).String())
 	} else {
 		add(ruleFact, a.Expression)
 	}

@@ -7,6 +7,7 @@ package rules
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -58,6 +59,37 @@ func Read(query string) (Expression, error) {
 	slices.Sort(e.Metrics)
 	return e, nil
 }
+
+// Crosses tells whether a value crosses the limit; known is false where there is none that is
+// a number.
+func (e *Expression) Crosses(value float64) (crosses, known bool) {
+	op, text, found := strings.Cut(e.Limit, " ")
+	limit, err := strconv.ParseFloat(text, 64)
+	if !found || err != nil {
+		return false, false
+	}
+	switch op {
+	case ">":
+		return value > limit, true
+	case ">=":
+		return value >= limit, true
+	case "<":
+		return value < limit, true
+	case "<=":
+		return value <= limit, true
+	case "==":
+		return value == limit, true
+	case "!=":
+		return value != limit, true
+	}
+	return false, false
+}
+
+// Up tells whether the limit may be crossed from below; it may where there is none.
+func (e *Expression) Up() bool { return !strings.HasPrefix(e.Limit, "<") }
+
+// Down tells whether it may be crossed from above.
+func (e *Expression) Down() bool { return !strings.HasPrefix(e.Limit, ">") }
 
 // uncompared is an expression without the comparison at its top, and that comparison where
 // it is with a number. Of two conditions that must hold together the first is what the rule
