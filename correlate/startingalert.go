@@ -43,6 +43,9 @@ type StartingAlert struct {
 	Findings []string `json:"findings,omitempty"`
 
 	missing []Missing // of what was asked about it
+	// earliest is since when the first of those holds that are of the same name, or of the
+	// same message, whatever services were asked for.
+	earliest time.Time
 }
 
 // OtherAlert is an alert beside the one that a triage starts from.
@@ -113,9 +116,8 @@ func (x *Explorer) NamedAlert(ctx context.Context, name string) (*StartingAlert,
 		}
 		all = append(all, c)
 	}
-	all = x.aboutServices(all)
-	if len(all) > 0 {
-		return x.startFrom(all, x.alertRules(ctx, note), note), nil
+	if about := x.aboutServices(all); len(about) > 0 {
+		return x.startFrom(about, all, x.alertRules(ctx, note), note), nil
 	}
 	for _, m := range note.all() {
 		if m.Kind != MissingNoData && len(known) == 0 {
@@ -130,9 +132,9 @@ func (x *Explorer) NamedAlert(ctx context.Context, name string) (*StartingAlert,
 }
 
 // SentAlert is the alert to start from of those in a message: a firing one before one that is
-// over, and the one that began first. The error is a *NoAlertError where none is about the
-// question's services.
-func (x *Explorer) SentAlert(ctx context.Context, sent []sources.Notification) (*StartingAlert, error) {
+// over, and the one that began first. There were leftOut more, which the message does not hold.
+// The error is a *NoAlertError where none is about the question's services.
+func (x *Explorer) SentAlert(ctx context.Context, sent []sources.Notification, leftOut int) (*StartingAlert, error) {
 	note := &gaps{}
 	var all []candidate
 	for i := range sent {
@@ -142,7 +144,11 @@ func (x *Explorer) SentAlert(ctx context.Context, sent []sources.Notification) (
 	if len(about) == 0 {
 		return nil, &NoAlertError{Name: all[0].Name, Services: x.question.Services, Rule: true}
 	}
-	return x.startFrom(about, x.alertRules(ctx, note), note), nil
+	alert := x.startFrom(about, all, x.alertRules(ctx, note), note)
+	if leftOut > 0 {
+		alert.Remarks = append(alert.Remarks, fmt.Sprintf("the message leaves out %d more of the group", leftOut))
+	}
+	return alert, nil
 }
 
 // aboutServices keeps the alerts about the question's services, all where it names none.
@@ -150,7 +156,7 @@ func (x *Explorer) aboutServices(all []candidate) []candidate {
 	if len(x.question.Services) == 0 {
 		return all
 	}
-	return slices.DeleteFunc(all, func(c candidate) bool {
+	return slices.DeleteFunc(slices.Clone(all), func(c candidate) bool {
 		return !slices.ContainsFunc(x.question.Services, func(s string) bool { return sameService(s, c.Service) })
 	})
 }
@@ -169,8 +175,9 @@ func (x *Explorer) alertRules(ctx context.Context, note *gaps) []sources.AlertRu
 	return all
 }
 
-// startFrom chooses the alert, and joins its rule to it.
-func (x *Explorer) startFrom(all []candidate, known []sources.AlertRule, note *gaps) *StartingAlert {
+// startFrom chooses the alert among all that may be, and joins its rule to it; beside are those
+// that came with them.
+func (x *Explorer) startFrom(all, beside []candidate, known []sources.AlertRule, note *gaps) *StartingAlert {
 	order := map[string]int{sources.AlertFiring: 0, sources.AlertPending: 1, sources.AlertResolved: 2}
 	slices.SortStableFunc(all, func(a, b candidate) int {
 		return cmp.Or(
@@ -203,6 +210,15 @@ func (x *Explorer) startFrom(all []candidate, known []sources.AlertRule, note *g
 	}
 	for _, other := range all[1:] {
 		a.Others = append(a.Others, OtherAlert{Name: other.Name, State: other.State, Service: other.Service, Started: other.Since})
+	}
+	for _, other := range beside {
+		held := other.Since
+		if rule := ruleOf(known, other.Labels, other.query); rule != nil && other.fires && !held.IsZero() {
+			held = held.Add(-rule.For)
+		}
+		if !held.IsZero() && other.State != sources.AlertResolved && (a.earliest.IsZero() || held.Before(a.earliest)) {
+			a.earliest = held
+		}
 	}
 	if a.Expression == "" {
 		a.Remarks = append(a.Remarks, "its rule is not known, so that its own series were not looked at")
@@ -263,10 +279,14 @@ const (
 	// mostAlertWindow is as long as a sixtieth of it, its step, tells an onset to the minute.
 	leastAlertWindow = 10 * time.Minute
 	mostAlertWindow  = time.Hour
+	// LeastAlertBaseline is as long as a triage looks without an alert: an alert that is young
+	// sets a short window, and what is usual shows in no such time.
+	LeastAlertBaseline = 30 * time.Minute
 )
 
 // Window is the time that the alert makes worth looking at, and whether it is cut: from shortly
-// before its expression began to hold until now, or until it was over. Of an alert that has
+// before its expression began to hold, or that of an alert beside it, until now, or until it was
+// over. Of an alert that has
 // been there for longer than an hour it is the beginning, where the change is; the alert then
 // remarks that. ok is false where it is not known since when the alert is there.
 func (a *StartingAlert) Window(now time.Time) (w sources.Window, cut, ok bool) {
@@ -277,14 +297,18 @@ func (a *StartingAlert) Window(now time.Time) (w sources.Window, cut, ok bool) {
 	if e, err := rules.Read(a.Expression); err == nil && a.Expression != "" {
 		lead = max(lead, min(e.Reach, mostAlertWindow/2))
 	}
-	w = sources.Window{From: a.Held.Add(-lead).UTC(), To: now.UTC()}
+	began := a.Held
+	if !a.earliest.IsZero() && a.earliest.Before(began) && began.Sub(a.earliest) <= mostAlertWindow/2 {
+		began = a.earliest // most likely of the same trouble, which must not count as usual
+	}
+	w = sources.Window{From: began.Add(-lead).UTC(), To: now.UTC()}
 	if !a.Ended.IsZero() && a.Ended.Before(now) {
 		w.To = a.Ended.UTC()
 		cut = true
 	}
 	if w.Duration() > mostAlertWindow {
 		a.Remarks = append(a.Remarks, fmt.Sprintf("it was there for %s: its first hour is looked at, where it began; --since looks at the time up to now",
-			w.To.Sub(a.Held).Round(time.Minute)))
+			w.To.Sub(began).Round(time.Minute)))
 		w.To, cut = w.From.Add(mostAlertWindow), true
 	}
 	if w.Duration() < leastAlertWindow {

@@ -22,7 +22,7 @@ import (
 type alertFlags struct {
 	name, message string
 
-	sent []sources.Notification // of the message
+	sent alertmanager.Message
 }
 
 func (f *alertFlags) flags(cmd *cobra.Command) {
@@ -82,7 +82,7 @@ func (f *alertFlags) start(ctx context.Context, w world, window *windowFlags, na
 	if f.name != "" {
 		alert, err = x.NamedAlert(ctx, f.name)
 	} else {
-		alert, err = x.SentAlert(ctx, f.sent)
+		alert, err = x.SentAlert(ctx, f.sent.Alerts, f.sent.LeftOut)
 	}
 	if err != nil {
 		observe(correlate.Step{Name: "alert", Done: true, Failed: true, Text: err.Error()})
@@ -108,6 +108,10 @@ func (f *alertFlags) within(window *windowFlags, alert *correlate.StartingAlert,
 	window.from = at.From.Format(time.RFC3339Nano)
 	if cut {
 		window.to = at.To.Format(time.RFC3339Nano)
+	}
+	if window.baseline == "" && window.usualBaseline == "" && at.Duration() < correlate.LeastAlertBaseline {
+		window.baseline = at.From.Add(-correlate.LeastAlertBaseline).Format(time.RFC3339Nano) + "/" + window.from
+		window.own = true
 	}
 }
 

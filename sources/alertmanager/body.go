@@ -33,45 +33,54 @@ type posted struct {
 	GeneratorURL string         `json:"generatorURL"`
 }
 
+// Message is what was posted: alerts in the order of the body, and how many more there were
+// that Alertmanager left out, as its max_alerts says.
+type Message struct {
+	Alerts  []sources.Notification
+	LeftOut int
+}
+
 // ReadBody reads the alerts in a body that was posted: Alertmanager's webhook
 // (https://prometheus.io/docs/alerting/latest/configuration/#webhook_config), Grafana's,
 // which has the same form, what Prometheus posts to an Alertmanager, or one alert of these
-// alone. Those are in the order of the body. What Prometheus posts tells by its end alone
-// whether an alert is over, so that now is needed.
-func ReadBody(body []byte, now time.Time) ([]sources.Notification, error) {
+// alone. What Prometheus posts tells by its end alone whether an alert is over, so that now is
+// needed.
+func ReadBody(body []byte, now time.Time) (Message, error) {
 	body = bytes.TrimSpace(body)
 	if len(body) == 0 {
-		return nil, errNoBody
+		return Message{}, errNoBody
 	}
 	var all []posted
+	leftOut := 0
 	if body[0] == '[' {
 		if err := json.Unmarshal(body, &all); err != nil {
-			return nil, err
+			return Message{}, err
 		}
 	} else {
 		var envelope struct {
-			Alerts []posted `json:"alerts"`
+			Alerts    []posted `json:"alerts"`
+			Truncated int      `json:"truncatedAlerts"`
 			posted
 		}
 		if err := json.Unmarshal(body, &envelope); err != nil {
-			return nil, err
+			return Message{}, err
 		}
-		all = envelope.Alerts
+		all, leftOut = envelope.Alerts, max(0, envelope.Truncated)
 		if all == nil && len(envelope.Labels) > 0 {
 			all = []posted{envelope.posted}
 		}
 	}
 	if len(all) == 0 {
-		return nil, errNoAlerts
+		return Message{}, errNoAlerts
 	}
 	found := make([]sources.Notification, len(all))
 	for i := range all {
 		var err error
 		if found[i], err = all[i].notification(now); err != nil {
-			return nil, fmt.Errorf("its alert %d: %w", i+1, err)
+			return Message{}, fmt.Errorf("its alert %d: %w", i+1, err)
 		}
 	}
-	return found, nil
+	return Message{Alerts: found, LeftOut: leftOut}, nil
 }
 
 // notification converts a posted alert. Prometheus gives a firing one an end in the future,
