@@ -114,7 +114,8 @@ func (w *walk) judgeAlert(primary *measured) *measured {
 	}
 	one := w.statedAnomaly(m)
 	w.found.Alert.Findings = append(w.found.Alert.Findings, one.Findings...)
-	if primary != nil {
+	// A guess at what a metric of the service means says less than whoever wrote the rule.
+	if primary != nil && (primary.question.Exact || !sameService(primary.service, m.service)) {
 		w.found.Anomalies = slices.Insert(w.found.Anomalies, 1, one)
 		return primary
 	}
