@@ -376,7 +376,11 @@ func missingLines(theme draw.Theme, m correlate.Missing, width int) []string {
 func (o *overview) drawAnswers(width, height int) []string {
 	lines := []string{o.headline(width)}
 	if o.found != nil && o.found.Alert != nil {
-		lines = append(lines, o.theme.Accent.Render(draw.Pad("   alert  "+report.AlertTitle(o.found.Alert), width)))
+		text := "   alert  " + report.AlertTitle(o.found.Alert)
+		if page := o.found.Alert.RunbookURL; page != "" {
+			text += " · " + page
+		}
+		lines = append(lines, o.theme.Accent.Render(draw.Pad(text, width)))
 	}
 	o.answerAt = o.answerAt[:0]
 	const label = 17
