@@ -65,22 +65,24 @@ func (w *walk) measureAlert(ctx context.Context) {
 	m.last, m.means = lastOf(before, now), sideMeans(before, now)
 }
 
-// seriesOfAlert is the index of the series that raised an alert: all labels that both have are
-// the same, and it has the most of them. It is -1 where none is. A rule's own labels and those
-// that were added on the way are the alert's alone; the first of several is as good as the others.
+// seriesOfAlert is the index of the series that raised an alert: the alert has all of its labels,
+// beside the rule's own and those that were added on the way, and of several such the one with
+// the most. A rule may replace a label too: the only series that there is raised it, whatever its
+// labels. It is -1 where it cannot be told.
 func seriesOfAlert(all []sources.Series, labels sources.Labels) int {
-	best, most := -1, -1
+	best, only := -1, true
 	for i := range all {
-		shared, fits := 0, true
+		only = only && all[i].Labels.String() == all[0].Labels.String()
+		fits := true
 		for name, value := range all[i].Labels {
-			if of, both := labels[name]; both {
-				fits = fits && of == value
-				shared++
-			}
+			fits = fits && (name == "__name__" || labels[name] == value)
 		}
-		if fits && (shared > most || shared == most && all[i].Labels.String() < all[best].Labels.String()) {
-			best, most = i, shared
+		if fits && (best < 0 || len(all[i].Labels) > len(all[best].Labels)) {
+			best = i
 		}
+	}
+	if best < 0 && only && len(all) > 0 {
+		return 0
 	}
 	return best
 }
@@ -136,7 +138,7 @@ func (a *alertedSeries) statement(alert *StartingAlert) string {
 	}
 	switch {
 	case !a.found:
-		return what + " has no series in the window, nor in the baseline"
+		return what + " has no series with the alert's labels, in the window or in the baseline"
 	case d.New:
 		return fmt.Sprintf("%s has no value in the baseline, and %s in the window%s", what, Quantity(d.Window, unit), limit)
 	case d.Gone:
