@@ -54,7 +54,7 @@ func runTriage(ctx context.Context, o *triageOptions, w world) error {
 	if err := o.check(w); err != nil {
 		return err
 	}
-	if err := o.alertFlags.read(w); err != nil {
+	if err := o.read(w); err != nil {
 		return err
 	}
 	if err := o.settle(w, &o.windowFlags); err != nil {
