@@ -5,6 +5,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"obs/correlate"
 	"obs/correlate/rules"
@@ -50,6 +51,9 @@ func RulesText(w io.Writer, r *correlate.RuleReport) error {
 	p := &page{}
 	p.line("%s", rulesHeadline(r))
 	p.line("  looked back  %s", r.Window.String())
+	if held := time.Duration(r.HeldSeconds * float64(time.Second)); held > 0 && held < r.Window.Duration() {
+		p.line("  data are of  %s of that", held.Round(time.Minute).String())
+	}
 	p.blank()
 	for rest := r.Problems; len(rest) > 0; {
 		n := 1

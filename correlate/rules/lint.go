@@ -97,8 +97,9 @@ func Lint(all []sources.AlertRule, past Past, away func(Need) bool) []Problem {
 		say := func(kind Kind, statement, mend string) {
 			found = append(found, Problem{kind, r.Name, r.Group, r.File, statement, mend})
 		}
-		lintWorks(r, away, say)
-		lintPast(r, past, say)
+		if lintWorks(r, away, say) {
+			lintPast(r, past, say)
+		}
 		lintWritten(r, say)
 	}
 	order := Kinds()
@@ -111,17 +112,19 @@ func Lint(all []sources.AlertRule, past Past, away func(Need) bool) []Problem {
 type sayer func(kind Kind, statement, mend string)
 
 // lintWorks tells whether a rule can fire at all.
-func lintWorks(r *sources.AlertRule, away func(Need) bool, say sayer) {
+func lintWorks(r *sources.AlertRule, away func(Need) bool, say sayer) bool {
 	if r.Health == "err" {
 		say(Failing, "its evaluation fails: "+cmp.Or(r.LastError, "the server does not say why"), "mend the expression: until then it cannot fire")
+		return false
 	}
 	for _, n := range Needs(r.Query) {
 		if away(n) {
 			say(NoSeries, "nothing matches "+n.String()+", so that it can never fire",
 				"name the metric and the labels as they are now, remove the rule, or watch for the absence with absent()")
-			return
+			return false
 		}
 	}
+	return true
 }
 
 // lintPast tells what the past says of a rule.
