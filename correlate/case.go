@@ -28,6 +28,8 @@ type Case struct {
 	Window   sources.Window  `json:"window"`
 	Baseline *sources.Window `json:"baseline,omitempty"`
 	Answers  *Answers        `json:"answers,omitempty"`
+	// Alert is the one that a triage started from.
+	Alert *StartingAlert `json:"alert,omitempty"`
 
 	Suspects  []Suspect `json:"suspects"`
 	Anomalies []Anomaly `json:"anomalies"`

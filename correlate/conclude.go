@@ -19,7 +19,7 @@ func (w *walk) conclude(primary *measured) {
 	if len(c.Anomalies) > 0 {
 		a := &c.Anomalies[0]
 		text := describe(a)
-		if s := survey.Signal(a.Signal); s == survey.Availability || s == survey.Traffic {
+		if s := survey.Signal(a.Signal); s == survey.Availability || s == survey.Traffic || s == survey.Alert {
 			text = c.Finding(a.Findings[0]).Statement // it may say more than from where to where it went
 		}
 		c.Answers.WhatChanged = Answer{Text: sentence(text), Findings: a.Findings}

@@ -25,6 +25,7 @@ var limits = map[survey.Signal]anomaly.Limits{
 	survey.Traffic:    {Ratio: 2, Delta: 0.1, Score: 4, Up: true, Down: true},
 	survey.Saturation: {Ratio: 1.5, Score: 4, Up: true},
 	survey.Other:      {Ratio: 2, Score: 4, Up: true, Down: true},
+	survey.Alert:      {Ratio: 1.5, Score: 4}, // in the direction of the alert's limit
 }
 
 // A range query returns about so many points for a window: enough to see an onset.
@@ -62,7 +63,7 @@ func (w *walk) survey(ctx context.Context) *measured {
 	w.measure(ctx, questions)
 	w.found.Services = len(w.services())
 	w.weighLatencies(ctx)
-	primary := w.keepAnomalies()
+	primary := w.judgeAlert(w.keepAnomalies())
 	w.peerClues()
 	if w.compared() == 0 && primary == nil && w.found.unanswered(sources.Prometheus) {
 		step.ended("Prometheus gave no answer that could be compared")
@@ -224,6 +225,10 @@ func (w *walk) measure(ctx context.Context, questions []survey.Question) {
 		if beside[0], beside[1], w.beside, err = w.rangeBoth(ctx, w.besideQuery(questions)); err != nil {
 			w.failed(sources.Prometheus, "whether targets are down, and what clients do wrong, was not looked at", err)
 		}
+		return nil
+	})
+	group.Go(func() error {
+		w.measureAlert(ctx)
 		return nil
 	})
 	_ = group.Wait() // failures are noted where they occur

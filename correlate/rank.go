@@ -125,7 +125,7 @@ func metricKind(a *Anomaly) clueKind {
 		return byTraffic
 	case survey.Availability:
 		return byDown
-	case survey.Other:
+	case survey.Other, survey.Alert:
 		return byOther
 	}
 	return byMetric
@@ -142,8 +142,8 @@ func (w *walk) anomalyClues() []clue {
 			}
 			continue
 		}
-		if a.Harmless() {
-			continue // more traffic is nobody's fault
+		if a.Harmless() || a.Service == "" {
+			continue // more traffic is nobody's fault, and some alerts are about no service
 		}
 		kind := metricKind(a)
 		if a.Metric == errorRecords && w.lineSides[0] != nil {

@@ -54,6 +54,8 @@ type Question struct {
 	Services []string // look only at these; at all when empty
 	// Names are the team's own, for everything that is asked with the question.
 	Names Names
+	// Alert is where a triage starts; nil for one that was asked for without one.
+	Alert *StartingAlert
 }
 
 // Bounds of the walk. Each keeps an answer small enough to be read, and the number of
@@ -77,6 +79,7 @@ type walk struct {
 	found    *Case
 
 	measured []measured
+	alerted  *alertedSeries    // of the alert that is started from, nil without one or where it could not be asked
 	targets  []measured        // groups of targets that are down, all of them anomalies
 	aside    []string          // findings of what changed and is nobody's failure
 	over     time.Duration     // the window of rates
@@ -160,6 +163,13 @@ func newWalk(set sources.Set, question Question, observe Observer) *walk {
 	baseline := question.Baseline
 	w.found.Baseline = &baseline
 	w.found.Answers = &Answers{}
+	if question.Alert != nil {
+		alert := *question.Alert
+		w.found.Alert = &alert
+		for _, m := range alert.missing {
+			w.found.missing(m)
+		}
+	}
 	return w
 }
 

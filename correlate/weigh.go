@@ -137,6 +137,7 @@ func (w *walk) keepAnomalies() *measured {
 	}
 	slices.SortStableFunc(bad, func(a, b *measured) int {
 		return cmp.Or(
+			cmp.Compare(w.besideAlert(a), w.besideAlert(b)),
 			cmp.Compare(tier(a), tier(b)),
 			cmp.Compare(w.impact(b), w.impact(a)),
 			cmp.Compare(b.departure.Score, a.departure.Score),

@@ -489,3 +489,16 @@ func TestHostileNames(t *testing.T) {
 		}
 	}
 }
+
+// The alert that a triage started from stands above the answers, with where to read on.
+func TestOverviewShowsTheStartingAlert(t *testing.T) {
+	c := madeCase()
+	c.Alert = &correlate.StartingAlert{
+		Name: "Slow\x1b[31m", State: "firing", Service: "checkout", Severity: "page", Started: noon, Held: noon, ForSeconds: 60,
+		RunbookURL: "https://runbooks.example/slow",
+	}
+	d := drive(t, showing(madePaper(), c), 160, 40)
+	d.shows("(page), checkout: firing since "+noon.Format("2006-01-02 15:04:05 UTC"), "https://runbooks.example/slow", "what changed")
+	d.hides("\x1b[31m")
+	drive(t, madeIncident(), 160, 40).hides("alert  ")
+}

@@ -11,6 +11,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"obs/correlate"
+	"obs/correlate/report"
 	"obs/tui/draw"
 )
 
@@ -201,8 +202,9 @@ func (o *overview) anomalyOf(service string) *correlate.Anomaly {
 		return nil
 	}
 	for i := range o.found.Anomalies {
-		// That targets are down is no metric of requests, which a screen could show.
-		if a := &o.found.Anomalies[i]; a.Service == service && a.Signal != "availability" {
+		// That targets are down is no metric of requests, which a screen could show, and
+		// neither is what an alert's rule measures.
+		if a := &o.found.Anomalies[i]; a.Service == service && a.Signal != "availability" && a.Signal != "alert" {
 			return a
 		}
 	}
@@ -373,6 +375,13 @@ func missingLines(theme draw.Theme, m correlate.Missing, width int) []string {
 // allows.
 func (o *overview) drawAnswers(width, height int) []string {
 	lines := []string{o.headline(width)}
+	if o.found != nil && o.found.Alert != nil {
+		text := "   alert  " + report.AlertTitle(o.found.Alert)
+		if page := o.found.Alert.RunbookURL; page != "" {
+			text += " · " + page
+		}
+		lines = append(lines, o.theme.Accent.Render(draw.Pad(text, width)))
+	}
 	o.answerAt = o.answerAt[:0]
 	const label = 17
 	for i, answer := range o.answers() {

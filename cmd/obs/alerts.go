@@ -29,12 +29,15 @@ columns, below a line with their names. Alertmanager alone knows no pending aler
 alone no silences. That none is firing is an answer, and no failure.
 
 Alertmanager's address comes from --alertmanager-url, from ALERTMANAGER_URL, from the profile, or,
-where none is used, from the configuration of amtool.`,
-		Example: "  obs alerts\n  obs alerts -o json",
+where none is used, from the configuration of amtool.
+
+obs triage --alert NAME starts from one of them.`,
+		Example: "  obs alerts\n  obs alerts -o json\n  obs alerts lint",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return runAlerts(cmd.Context(), o, w) },
 	}
 	o.tableFlags(cmd)
+	cmd.AddCommand(newAlertsLint(w))
 	return cmd
 }
 

@@ -82,3 +82,24 @@ func TestAlertsInRealBackends(t *testing.T) {
 		t.Errorf("the pending one: %+v", waits)
 	}
 }
+
+// The real rules are of all kinds: those that lack something are found, and those that are
+// there on purpose are left alone.
+func TestAlertsLintOfRealRules(t *testing.T) {
+	var out, said bytes.Buffer
+	status := run([]string{"alerts", "lint", "--check", "-o", "json"}, world{out: &out, err: &said, getenv: os.Getenv, now: time.Now})
+	var report correlate.RuleReport
+	if err := json.Unmarshal(out.Bytes(), &report); status != exitAnomalous || err != nil || report.Rules < 4 || len(report.Missing) > 0 || report.HeldSeconds <= 0 || len(report.Queries) > 9 {
+		t.Fatalf("status %d, %v, %s\n%s", status, err, out.String(), said.String())
+	}
+	kinds := map[string][]string{}
+	for _, p := range report.Problems {
+		kinds[p.Rule] = append(kinds[p.Rule], string(p.Kind))
+	}
+	if got := strings.Join(kinds["Watchdog"], " "); got != "no_owner" {
+		t.Errorf("the watchdog: %s", got)
+	}
+	if got := strings.Join(kinds["Impossible"], " "); !strings.HasSuffix(got, "no_for no_owner") {
+		t.Errorf("the impossible one: %s", got)
+	}
+}

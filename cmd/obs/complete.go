@@ -39,7 +39,7 @@ func completions(w world, cmd *cobra.Command) {
 		"timeout": cobra.FixedCompletions(timeoutExamples, inOrder),
 		// Nothing is known of them, least of all by the names of files here.
 		"prometheus-url": cobra.NoFileCompletions, "loki-url": cobra.NoFileCompletions, "jaeger-url": cobra.NoFileCompletions,
-		"tempo-url": cobra.NoFileCompletions, "alertmanager-url": cobra.NoFileCompletions, "otlp-url": cobra.NoFileCompletions, "span": cobra.NoFileCompletions,
+		"tempo-url": cobra.NoFileCompletions, "alertmanager-url": cobra.NoFileCompletions, "otlp-url": cobra.NoFileCompletions, "span": cobra.NoFileCompletions, "alert": cobra.NoFileCompletions,
 		"request": cobra.NoFileCompletions, "name": cobra.NoFileCompletions, "token-env": cobra.NoFileCompletions, "limit": cobra.NoFileCompletions, "seed": cobra.NoFileCompletions, "speed": cobra.NoFileCompletions,
 		"fail-on": cobra.FixedCompletions(limitExamples, inOrder), "before": cobra.NoFileCompletions, "after": cobra.NoFileCompletions, "context": cobra.NoFileCompletions,
 	} {

@@ -319,7 +319,7 @@ func TestOfferedOutputsAreTaken(t *testing.T) {
 // a file.
 func TestEveryFlagIsCompleted(t *testing.T) {
 	w, _ := completing(t)
-	files := []string{"save", "token-file"}
+	files := []string{"save", "token-file", "from-alert"}
 	var look func(*cobra.Command)
 	look = func(cmd *cobra.Command) {
 		cmd.Flags().VisitAll(func(f *pflag.Flag) {

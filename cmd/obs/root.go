@@ -149,7 +149,7 @@ Any one of the three will do; with all of them the walk goes all the way.`,
 		return usage(err, "see "+cmd.CommandPath()+" --help")
 	})
 	root.AddCommand(newTriage(w), newTrace(w), newServices(w), newAlerts(w), newLogs(w), newOpen(w), newDiff(w), newDoctor(w), newConfig(w), newDemo(w), newVersion(w))
-	for _, cmd := range root.Commands() {
+	for _, cmd := range slices.Concat(root.Commands(), below(root)) {
 		if cmd.Flags().Lookup("output") != nil && w.selected != nil {
 			w.selected.flags(cmd)
 		}
@@ -158,6 +158,15 @@ Any one of the three will do; with all of them the walk goes all the way.`,
 	completions(w, root)
 	root.SetHelpCommand(newHelp(root))
 	return root
+}
+
+// below are the commands of commands.
+func below(root *cobra.Command) []*cobra.Command {
+	var all []*cobra.Command
+	for _, cmd := range root.Commands() {
+		all = append(all, cmd.Commands()...)
+	}
+	return all
 }
 
 // newHelp is cobra's help command, but for a command that there is not: that is wrong use

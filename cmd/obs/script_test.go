@@ -31,6 +31,9 @@ func TestScripts(t *testing.T) {
 			if r.URL.Path == "/api/v1/alerts" {
 				return recordedAnswer(http.StatusOK, prometheusAnswers+"alerts.json")
 			}
+			if r.URL.Path == "/api/v1/rules" {
+				return recordedAnswer(http.StatusOK, prometheusAnswers+"rules.json")
+			}
 			return nothing(r)
 		}),
 		"TELLING": answering(t, func(r *http.Request) answer {

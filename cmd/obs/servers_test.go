@@ -71,6 +71,8 @@ func nothing(r *http.Request) answer {
 		return recordedAnswer(http.StatusOK, prometheusAnswers+"query_empty.json")
 	case path == "/api/v1/alerts":
 		return answer{status: http.StatusOK, body: `{"status":"success","data":{"alerts":[]}}`}
+	case path == "/api/v1/rules":
+		return answer{status: http.StatusOK, body: `{"status":"success","data":{"groups":[]}}`}
 	case strings.HasPrefix(path, "/api/v1/"):
 		return recordedAnswer(http.StatusOK, prometheusAnswers+"empty_list.json")
 	case path == "/loki/api/v1/series":

@@ -21,6 +21,8 @@ type windowFlags struct {
 	since, from, to, baseline, zone string
 
 	usualSince, usualBaseline string // of the profile, where nothing else is said
+
+	own bool // the baseline goes with this window, and nobody named it
 }
 
 const defaultSince = "30m"
@@ -166,7 +168,11 @@ func (f *windowFlags) question(w world, services []string) (correlate.Question, 
 // where the window begins and where it ends. No words leave the flags as they are, which
 // for a length of time means up to now.
 func (f windowFlags) in(words string) *windowFlags {
-	switch fields := strings.Fields(words); len(fields) {
+	fields := strings.Fields(words)
+	if f.own && len(fields) > 0 {
+		f.baseline, f.own = "", false
+	}
+	switch len(fields) {
 	case 0:
 	case 1:
 		f.since, f.from, f.to = fields[0], "", ""
@@ -184,6 +190,14 @@ func (f windowFlags) in(words string) *windowFlags {
 // quiet is the world without a place for remarks, under a screen.
 func quiet(w world) world {
 	w.err = io.Discard
+	return w
+}
+
+// quietIf is quiet where something else will say the remarks.
+func quietIf(w world, otherwise bool) world {
+	if otherwise {
+		return quiet(w)
+	}
 	return w
 }
 

@@ -25,6 +25,7 @@ func Markdown(w io.Writer, c *correlate.Case) error {
 		p.line("- baseline: %s", c.Baseline.String())
 	}
 	p.blank()
+	markdownStartingAlert(p, c)
 	if c.Answers != nil && c.Verdict == correlate.Anomalous {
 		p.line("| question | answer | findings |")
 		p.line("| --- | --- | --- |")

@@ -31,6 +31,7 @@ func triageText(p *page, c *correlate.Case) {
 		p.line("  baseline  %s", c.Baseline.String())
 	}
 	p.blank()
+	startingAlert(p, c)
 	if c.Answers != nil && c.Verdict == correlate.Anomalous {
 		for _, q := range questions {
 			text, findings := answerText(q, c)

@@ -28,6 +28,8 @@ const (
 	// Availability is the share of a service's targets that can be reached.
 	Availability Signal = "availability"
 	Other        Signal = "other" // a series whose meaning is not known
+	// Alert is what an alerting rule compares with its limit.
+	Alert Signal = "alert"
 )
 
 // Units of the values that the questions ask for.

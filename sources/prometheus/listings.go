@@ -114,11 +114,14 @@ func (c *Client) Exemplars(ctx context.Context, query string, w sources.Window) 
 	return exemplars, err
 }
 
+// noRules is what to do where a server evaluates no rules.
+const noRules = "this server evaluates no alerting rules: look for alerts where they are evaluated, or name that server to it (VictoriaMetrics's -vmalert.proxyURL), or give ALERTMANAGER_URL"
+
 // Alerts implements sources.Metrics with /api/v1/alerts. VictoriaMetrics answers with none
 // for whoever evaluates rules elsewhere; one that has no rules either is an error that is
 // ErrNotFound.
 func (c *Client) Alerts(ctx context.Context) (alerts []sources.Alert, err error) {
-	q := question{text: listing("/api/v1/alerts"), missing: "this server evaluates no alerting rules: look for alerts where they are evaluated, or name that server to it (VictoriaMetrics's -vmalert.proxyURL), or give ALERTMANAGER_URL"}
+	q := question{text: listing("/api/v1/alerts"), missing: noRules}
 	err = c.ask(ctx, q, func(ctx context.Context) (int, error) {
 		found, err := c.api.Alerts(ctx)
 		if err != nil {

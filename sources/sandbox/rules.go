@@ -28,6 +28,7 @@ func ShopRules() promapi.RuleGroup {
 				Annotations: sources.Labels{
 					"summary":     "{{ $labels.service_name }} fails {{ $value | humanizePercentage }} of its requests",
 					"description": "More than a tenth of the requests of the last five minutes were answered with a 5xx status.",
+					"runbook_url": "https://example.com/runbooks/errors",
 				},
 			},
 			{
@@ -36,6 +37,7 @@ func ShopRules() promapi.RuleGroup {
 				Annotations: sources.Labels{
 					"summary":     "{{ $labels.service_name }} takes {{ $value | humanizeDuration }} for one request in twenty",
 					"description": "The 95th percentile of the request durations of the last five minutes is above 1 s.",
+					"runbook_url": "https://example.com/runbooks/slow",
 				},
 			},
 			{

@@ -99,9 +99,9 @@ func shapeOf(t reflect.Type) shape {
 // tlsVersions are the values that a version of TLS can have, in order.
 func tlsVersions() []string { return slices.Sorted(maps.Keys(config.TLSVersions)) }
 
-// nearest is the candidate that a misspelt word is likely to mean: at most a third of it
+// Nearest is the candidate that a misspelt word is likely to mean: at most a third of it
 // differs. It is empty where none is that near.
-func nearest(word string, candidates []string) string {
+func Nearest(word string, candidates []string) string {
 	best, least := "", len([]rune(word))/3+1
 	for _, candidate := range candidates {
 		if d := distance(word, candidate); d < least || (d == least && best == "") {

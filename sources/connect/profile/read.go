@@ -148,7 +148,7 @@ func unknownProfile(name string, known []string) string {
 	if len(known) == 0 {
 		return fmt.Sprintf("there is no profile %q, nor any other: obs config import makes one", name)
 	}
-	if near := nearest(name, known); near != "" {
+	if near := Nearest(name, known); near != "" {
 		return fmt.Sprintf("there is no profile %q: do you mean %q?", name, near)
 	}
 	return fmt.Sprintf("there is no profile %q: known are %s", name, strings.Join(known, ", "))

@@ -274,11 +274,11 @@ func TestNearest(t *testing.T) {
 		"prometheuss": "prometheus", "PROMETHEUS": "prometheus", "lokki": "loki", "passwrd": "password", "password-file": "password_file",
 		"ulr": "url", "zzz": "", "": "", "u": "", "certificate": "",
 	} {
-		if got := nearest(word, known); got != want {
+		if got := Nearest(word, known); got != want {
 			t.Errorf("%q is near %q, and should be near %q", word, got, want)
 		}
 	}
-	if nearest("loki", nil) != "" {
+	if Nearest("loki", nil) != "" {
 		t.Error("something is near nothing")
 	}
 	if d := distance("ab", "ba"); d != 1 {

@@ -248,7 +248,7 @@ func unknownKey(key string, known []field) string {
 	for i, f := range known {
 		names[i] = f.name
 	}
-	if near := nearest(key, names); near != "" {
+	if near := Nearest(key, names); near != "" {
 		return fmt.Sprintf("unknown key %q, do you mean %q?", key, near)
 	}
 	return fmt.Sprintf("unknown key %q; there are %s", key, strings.Join(names, ", "))
