@@ -78,8 +78,10 @@ type walk struct {
 
 	measured []measured
 	targets  []measured        // groups of targets that are down, all of them anomalies
+	reached  map[string]bool   // the services of which a target is up at the window's end
 	aside    []string          // findings of what changed and is nobody's failure
 	over     time.Duration     // the window of rates
+	brief    bool              // the survey is all that is asked
 	beside   bothSides         // how it was asked for beside the survey's questions
 	interval time.Duration     // at which guessed series are collected, 0 where not known
 	traced   []string          // the services that have traces, once asked

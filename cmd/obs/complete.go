@@ -19,6 +19,7 @@ var (
 	momentExamples   = []string{"now-30m\thalf an hour ago", "now-1h", "now-1d", "15:04\tthe last time that the clock said so", "2026-11-21T15:04:05Z"}
 	baselineExamples = []string{"24h\tthe same window a day earlier", "1w\tthe same window a week earlier", "now-2h/now-1h\tan interval"}
 	zoneExamples     = []string{"UTC", "Local", "Europe/Berlin", "America/New_York", "Asia/Tokyo"}
+	intervalExamples = []string{"30s", "1m", "2m", "5m"}
 	timeoutExamples  = []string{"30s", "1m", "2m", "5m"}
 )
 
@@ -35,11 +36,12 @@ func completions(w world, cmd *cobra.Command) {
 		"since": cobra.FixedCompletions(sinceExamples, inOrder), "from": cobra.FixedCompletions(momentExamples, inOrder),
 		"to": cobra.FixedCompletions(append([]string{"now"}, momentExamples...), inOrder), "around": cobra.FixedCompletions(momentExamples, inOrder),
 		"baseline": cobra.FixedCompletions(baselineExamples, inOrder), "tz": cobra.FixedCompletions(zoneExamples, inOrder),
+		"interval": cobra.FixedCompletions(intervalExamples, inOrder), "until": cobra.FixedCompletions([]string{untilHealthy}, inOrder),
 		"timeout": cobra.FixedCompletions(timeoutExamples, inOrder),
 		// Nothing is known of them, least of all by the names of files here.
 		"prometheus-url": cobra.NoFileCompletions, "loki-url": cobra.NoFileCompletions, "jaeger-url": cobra.NoFileCompletions,
 		"tempo-url": cobra.NoFileCompletions, "alertmanager-url": cobra.NoFileCompletions, "otlp-url": cobra.NoFileCompletions, "span": cobra.NoFileCompletions,
-		"request": cobra.NoFileCompletions, "name": cobra.NoFileCompletions, "token-env": cobra.NoFileCompletions, "limit": cobra.NoFileCompletions, "seed": cobra.NoFileCompletions, "speed": cobra.NoFileCompletions,
+		"request": cobra.NoFileCompletions, "name": cobra.NoFileCompletions, "token-env": cobra.NoFileCompletions, "limit": cobra.NoFileCompletions, "seed": cobra.NoFileCompletions, "mend-after": cobra.NoFileCompletions, "on-change": cobra.NoFileCompletions, "speed": cobra.NoFileCompletions,
 		"before": cobra.NoFileCompletions, "after": cobra.NoFileCompletions, "context": cobra.NoFileCompletions,
 	} {
 		if cmd.Flags().Lookup(name) != nil {
