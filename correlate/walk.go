@@ -178,6 +178,7 @@ func (w *walk) triage(ctx context.Context) *Case {
 	w.compareAlike(ctx, primary)
 	w.noteChanges(ctx)
 	w.lookForCreep(ctx)
+	w.readNotes(ctx)
 	w.conclude(primary)
 
 	if err := ctx.Err(); err != nil {

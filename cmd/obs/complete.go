@@ -34,6 +34,7 @@ func completions(w world, cmd *cobra.Command) {
 	for name, complete := range map[string]cobra.CompletionFunc{
 		"profile": completeProfiles(w), "service": completeServices(w), "trace": completeTraces(w),
 		"since": cobra.FixedCompletions(sinceExamples, inOrder), "from": cobra.FixedCompletions(momentExamples, inOrder),
+		"at": cobra.FixedCompletions(momentExamples, inOrder),
 		"to": cobra.FixedCompletions(append([]string{"now"}, momentExamples...), inOrder), "around": cobra.FixedCompletions(momentExamples, inOrder),
 		"baseline": cobra.FixedCompletions(baselineExamples, inOrder), "tz": cobra.FixedCompletions(zoneExamples, inOrder),
 		"interval": cobra.FixedCompletions(intervalExamples, inOrder), "until": cobra.FixedCompletions([]string{untilHealthy}, inOrder),
@@ -41,7 +42,8 @@ func completions(w world, cmd *cobra.Command) {
 		// Nothing is known of them, least of all by the names of files here.
 		"prometheus-url": cobra.NoFileCompletions, "loki-url": cobra.NoFileCompletions, "jaeger-url": cobra.NoFileCompletions,
 		"tempo-url": cobra.NoFileCompletions, "alertmanager-url": cobra.NoFileCompletions, "otlp-url": cobra.NoFileCompletions, "span": cobra.NoFileCompletions,
-		"request": cobra.NoFileCompletions, "name": cobra.NoFileCompletions, "token-env": cobra.NoFileCompletions, "limit": cobra.NoFileCompletions, "seed": cobra.NoFileCompletions, "mend-after": cobra.NoFileCompletions, "on-change": cobra.NoFileCompletions, "speed": cobra.NoFileCompletions,
+		"request": cobra.NoFileCompletions, "name": cobra.NoFileCompletions, "token-env": cobra.NoFileCompletions, "limit": cobra.NoFileCompletions, "seed": cobra.NoFileCompletions, "mend-after": cobra.NoFileCompletions, "on-change": cobra.NoFileCompletions,
+		"notes-url": cobra.NoFileCompletions, "incident": cobra.NoFileCompletions, "author": cobra.NoFileCompletions, "speed": cobra.NoFileCompletions,
 		"before": cobra.NoFileCompletions, "after": cobra.NoFileCompletions, "context": cobra.NoFileCompletions,
 	} {
 		if cmd.Flags().Lookup(name) != nil {

@@ -20,11 +20,13 @@ func TestMain(m *testing.M) {
 	testscript.Main(leakChecked{m}, map[string]func(){"obs": clocked})
 }
 
-// clocked is main with the clock of a script: it stands still at NOW, where that is set.
+// clocked is main with the clock of a script: it stands still at NOW, where that is set, but
+// for the time that the program sleeps, which passes at once.
 func clocked() {
 	w := system()
 	if now, err := time.Parse(time.RFC3339, os.Getenv("NOW")); err == nil {
 		w.now = func() time.Time { return now }
+		w.sleep = func(_ context.Context, d time.Duration) { now = now.Add(d) }
 	}
 	os.Exit(run(os.Args[1:], w))
 }

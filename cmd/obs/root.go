@@ -145,7 +145,7 @@ Any one of the three will do; with all of them the walk goes all the way.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usage(err, "see "+cmd.CommandPath()+" --help")
 	})
-	root.AddCommand(newTriage(w), newTrace(w), newServices(w), newAlerts(w), newLogs(w), newOpen(w), newDiff(w), newWatch(w), newDoctor(w), newConfig(w), newDemo(w), newVersion(w))
+	root.AddCommand(newTriage(w), newTrace(w), newServices(w), newAlerts(w), newLogs(w), newOpen(w), newDiff(w), newWatch(w), newNote(w), newNotes(w), newDoctor(w), newConfig(w), newDemo(w), newVersion(w))
 	for _, cmd := range root.Commands() {
 		if cmd.Flags().Lookup("output") != nil && w.selected != nil {
 			w.selected.flags(cmd)

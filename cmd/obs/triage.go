@@ -32,6 +32,7 @@ to the log records of that trace, and says for each step how it was joined.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runTriage(cmd.Context(), o, w) },
 	}
 	o.common.flags(cmd)
+	o.notesFlag(cmd)
 	o.windowFlags.flags(cmd, true)
 	cmd.Flags().StringArrayVar(&o.services, "service", nil, "look only at this service; may be repeated")
 	cmd.Flags().BoolVar(&o.gate, "check", false, "let the exit status tell the verdict")
