@@ -50,6 +50,15 @@ func NewSaved(c *Case) *Explorer {
 // Question is what the explorer explores.
 func (x *Explorer) Question() Question { return x.question }
 
+// Looker looks again at what the explorer explores, against the baseline of a case.
+func (x *Explorer) Looker(first *Case) *Looker {
+	question := x.question
+	if first.Baseline != nil {
+		question.Baseline = *first.Baseline
+	}
+	return NewLooker(x.set, question)
+}
+
 // Known are the services that the metrics know, sorted, as far as a triage or a question has
 // surveyed them. It asks nothing.
 func (x *Explorer) Known() []string {

@@ -162,7 +162,7 @@ const maxRangeQueries = 18
 // That a known one was left out is said; guesses are a fallback, and bounded anyhow.
 func (w *walk) affordable(questions []survey.Question) []survey.Question {
 	allowed := maxRangeQueries
-	if !w.adjoining() {
+	if !w.adjoining() && !w.brief {
 		allowed /= 2 // baseline and window are asked for apart
 	}
 	if len(questions) <= allowed {

@@ -166,6 +166,18 @@ func (g *targetGroup) upShare(side int) []sources.Sample {
 	return samples
 }
 
+// reachedAt reports whether one of its targets was up at the last moment in the window, and that
+// was not long before the end.
+func (g *targetGroup) reachedAt(end time.Time, within time.Duration) bool {
+	var last time.Time
+	for at := range g.all[1] {
+		if at.After(last) {
+			last = at
+		}
+	}
+	return end.Sub(last) <= within && g.up[1][last] > 0
+}
+
 // outage is a time in which more targets of a group are down than usual.
 type outage struct {
 	group       *targetGroup
@@ -245,7 +257,9 @@ func (w *walk) windowAlone(query string, asked ranged, values ...Value) []Eviden
 func (w *walk) judgeTargets(ctx context.Context, parts map[int]*part) {
 	groups := w.targetGroups(parts)
 	checked := 0
+	w.reached = map[string]bool{}
 	for _, g := range groups {
+		w.reached[g.service] = w.reached[g.service] || g.reachedAt(w.question.Window.To, moments*w.over)
 		o := g.outage(w.over)
 		if o == nil {
 			w.noteFewer(g, groups)

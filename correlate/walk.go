@@ -81,8 +81,10 @@ type walk struct {
 	measured []measured
 	alerted  *alertedSeries    // of the alert that is started from, nil without one or where it could not be asked
 	targets  []measured        // groups of targets that are down, all of them anomalies
+	reached  map[string]bool   // the services of which a target is up at the window's end
 	aside    []string          // findings of what changed and is nobody's failure
 	over     time.Duration     // the window of rates
+	brief    bool              // the survey is all that is asked
 	beside   bothSides         // how it was asked for beside the survey's questions
 	interval time.Duration     // at which guessed series are collected, 0 where not known
 	traced   []string          // the services that have traces, once asked
@@ -188,6 +190,7 @@ func (w *walk) triage(ctx context.Context) *Case {
 	w.compareAlike(ctx, primary)
 	w.noteChanges(ctx)
 	w.lookForCreep(ctx)
+	w.readNotes(ctx)
 	w.conclude(primary)
 	w.found.boundSeries()
 

@@ -94,6 +94,8 @@ type Set struct {
 	Logs    Logs
 	// Notifications tell which alerts are kept from people.
 	Notifications Notifications
+	// Notes is where people's notes are kept; nil where nobody said where.
+	Notes Notebook
 	// LogsKey tells what Logs shows from what other addresses and tenants show; it is a hash,
 	// and gives neither away.
 	LogsKey string
@@ -206,4 +208,14 @@ type Logs interface {
 	// Link is the address at which the query can be asked again: the API's own, as
 	// the backend has no page.
 	Link(query string, w Window) string
+}
+
+// Notebook keeps the notes that people write down: records like others, in a place that was
+// named for that. Implementations are safe for concurrent use. Errors are *Error.
+type Notebook interface {
+	// Records and Link are those of Logs.
+	Records(ctx context.Context, query string, w Window, limit int, forward bool) (RecordAnswer, error)
+	Link(query string, w Window) string
+	// Push writes one record. It returns when the record has been taken.
+	Push(ctx context.Context, r Record) error
 }

@@ -26,10 +26,6 @@ const (
 	usualHeight = 24
 )
 
-// watchEvery is how often a watched screen asks again: as often as most systems collect
-// their metrics, so that there is something new to see.
-const watchEvery = 15 * time.Second
-
 type (
 	stepMsg   correlate.Step
 	openedMsg struct{ explorer Explorer }
@@ -37,8 +33,7 @@ type (
 		found *correlate.Case
 		round int
 	}
-	spinMsg  struct{}
-	watchMsg struct{ round int }
+	spinMsg struct{}
 )
 
 // app is the program's state. Only Update changes it.
@@ -55,8 +50,7 @@ type app struct {
 	round         int // of the triage: grows when it is asked anew
 	status        string
 	spinning      bool
-	watching      bool
-	watchRound    int
+	watching      watching
 	mouse         bool
 	backends      string // how they do, in the title
 	hold          func(time.Duration, tea.Msg) tea.Cmd
@@ -183,6 +177,8 @@ func (a *app) update(msg tea.Msg) tea.Cmd {
 		a.tick++
 	case watchMsg:
 		return a.watched(msg)
+	case lookMsg:
+		return a.looked(msg)
 	default:
 		if a.overlay != nil {
 			return a.overlay.update(msg)
@@ -451,29 +447,6 @@ func (a *app) renew(words string) tea.Cmd {
 	a.explorer = explorer
 	a.status = ""
 	return tea.Batch(a.triage(), a.load(a.stack[0]))
-}
-
-// watch begins to ask again and again, or stops.
-func (a *app) watch() tea.Cmd {
-	a.watching = !a.watching
-	a.watchRound++
-	if !a.watching {
-		a.status = "no longer watching"
-		return nil
-	}
-	a.status = fmt.Sprintf("watching: asks again every %s", watchEvery)
-	return a.hold(watchEvery, watchMsg{a.watchRound})
-}
-
-func (a *app) watched(msg watchMsg) tea.Cmd {
-	if !a.watching || msg.round != a.watchRound {
-		return nil
-	}
-	again := a.hold(watchEvery, watchMsg{a.watchRound})
-	if a.busy() || a.overlay != nil {
-		return again // what was asked last is not answered yet, or the person is typing
-	}
-	return tea.Batch(again, a.refresh())
 }
 
 // wheelRows is how far one notch of a wheel goes, as in most terminals.

@@ -7,12 +7,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/x/exp/golden"
 	"pgregory.net/rapid"
 
 	"obs/correlate"
+	"obs/sources"
 )
 
 // sizes are those at which frames are kept: the least that terminals have, what is usual,
@@ -304,6 +306,55 @@ func TestWatch(t *testing.T) {
 	ring()
 	if rounds != 2 {
 		t.Error("asked after watching ended")
+	}
+}
+
+// The title of a watched triage says how the trouble goes, held against the case that there was
+// when the watch began.
+func TestWatchSaysHowItGoes(t *testing.T) {
+	o := madeIncident()
+	work := o.Work
+	o.Work = func(ctx context.Context, x Explorer, observe correlate.Observer) *correlate.Case {
+		found := *work(ctx, x, observe)
+		found.Baseline = &sources.Window{}
+		return &found
+	}
+	var first *correlate.Case
+	looks := []*correlate.Glance{
+		{Case: &correlate.Case{Verdict: correlate.Anomalous}, Brief: true},
+		{Case: &correlate.Case{Verdict: correlate.Healthy}, Brief: true},
+	}
+	start := time.Date(2026, 11, 21, 14, 0, 0, 0, time.UTC)
+	n := 0
+	o.Watch = func(_ Explorer, found *correlate.Case) func(context.Context) (*correlate.Glance, time.Time) {
+		first = found
+		return func(context.Context) (*correlate.Glance, time.Time) {
+			n++
+			return looks[n-1], start.Add(time.Duration(n) * WatchEvery)
+		}
+	}
+	d := drive(t, o, 160, 40)
+	ring := func() {
+		later := d.later
+		d.later = nil
+		for _, msg := range later {
+			if _, ok := msg.(watchMsg); ok {
+				d.take(msg)
+			}
+		}
+	}
+	d.press("w")
+	if first == nil || first.Verdict != correlate.Anomalous {
+		t.Fatalf("looks are held against %+v", first)
+	}
+	ring()
+	d.shows("· recovering since 14:00:15")
+	ring()
+	d.shows("· recovered since 14:00:30")
+	d.press("w")
+	ring()
+	if n != 2 {
+		t.Errorf("%d looks, the last after watching ended", n)
 	}
 }
 

@@ -56,9 +56,7 @@ func (a *app) title() string {
 			left += " vs " + clockSpan(q.Baseline)
 		}
 	}
-	if a.watching {
-		left += " · watching"
-	}
+	left += a.watching.text()
 	right := a.backends + " "
 	return a.spread(a.theme.Strong.Render(draw.Cut(left, a.width)), draw.Width(draw.Cut(left, a.width)), right, a.theme.Dim)
 }

@@ -64,6 +64,9 @@ type Options struct {
 	// Renew asks about another time in a person's words, or for none about the same
 	// length of time up to now. Nil keeps the time as it is.
 	Renew func(words string) (Explorer, error)
+	// Watch begins to hold looks at what is explored against a case, and returns what looks
+	// once and says when. Nil for none.
+	Watch func(x Explorer, first *correlate.Case) func(context.Context) (*correlate.Glance, time.Time)
 	// Export writes the case to a file, and tells which. Nil for none.
 	Export func(*correlate.Case) (path string, err error)
 	// Browse shows an address to the person. Nil for none.

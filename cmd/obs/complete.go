@@ -20,6 +20,7 @@ var (
 	baselineExamples = []string{"24h\tthe same window a day earlier", "1w\tthe same window a week earlier", "now-2h/now-1h\tan interval"}
 	zoneExamples     = []string{"UTC", "Local", "Europe/Berlin", "America/New_York", "Asia/Tokyo"}
 	limitExamples    = []string{"anomalous", "inconclusive", "partial", "suspect-score>=0.5\tof obs triage", "errors>2%\tof obs services", "p99>500ms", "saturation>90%", "rate<0.5"}
+	intervalExamples = []string{"30s", "1m", "2m", "5m"}
 	timeoutExamples  = []string{"30s", "1m", "2m", "5m"}
 )
 
@@ -34,13 +35,16 @@ func completions(w world, cmd *cobra.Command) {
 	for name, complete := range map[string]cobra.CompletionFunc{
 		"profile": completeProfiles(w), "service": completeServices(w), "trace": completeTraces(w),
 		"since": cobra.FixedCompletions(sinceExamples, inOrder), "from": cobra.FixedCompletions(momentExamples, inOrder),
+		"at": cobra.FixedCompletions(momentExamples, inOrder),
 		"to": cobra.FixedCompletions(append([]string{"now"}, momentExamples...), inOrder), "around": cobra.FixedCompletions(momentExamples, inOrder),
 		"baseline": cobra.FixedCompletions(baselineExamples, inOrder), "tz": cobra.FixedCompletions(zoneExamples, inOrder),
+		"interval": cobra.FixedCompletions(intervalExamples, inOrder), "until": cobra.FixedCompletions([]string{untilHealthy}, inOrder),
 		"timeout": cobra.FixedCompletions(timeoutExamples, inOrder),
 		// Nothing is known of them, least of all by the names of files here.
 		"prometheus-url": cobra.NoFileCompletions, "loki-url": cobra.NoFileCompletions, "jaeger-url": cobra.NoFileCompletions,
 		"tempo-url": cobra.NoFileCompletions, "alertmanager-url": cobra.NoFileCompletions, "otlp-url": cobra.NoFileCompletions, "span": cobra.NoFileCompletions, "alert": cobra.NoFileCompletions,
-		"request": cobra.NoFileCompletions, "name": cobra.NoFileCompletions, "token-env": cobra.NoFileCompletions, "limit": cobra.NoFileCompletions, "seed": cobra.NoFileCompletions, "speed": cobra.NoFileCompletions,
+		"request": cobra.NoFileCompletions, "name": cobra.NoFileCompletions, "token-env": cobra.NoFileCompletions, "limit": cobra.NoFileCompletions, "seed": cobra.NoFileCompletions, "mend-after": cobra.NoFileCompletions, "on-change": cobra.NoFileCompletions,
+		"notes-url": cobra.NoFileCompletions, "incident": cobra.NoFileCompletions, "author": cobra.NoFileCompletions, "speed": cobra.NoFileCompletions,
 		"fail-on": cobra.FixedCompletions(limitExamples, inOrder), "before": cobra.NoFileCompletions, "after": cobra.NoFileCompletions, "context": cobra.NoFileCompletions,
 	} {
 		if cmd.Flags().Lookup(name) != nil {

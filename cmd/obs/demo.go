@@ -24,6 +24,7 @@ type demoOptions struct {
 	serve bool
 	seed  uint64
 	speed float64
+	mend  time.Duration
 }
 
 // liveTick is how often the shop's signals come while it runs.
@@ -46,7 +47,8 @@ command can ask them. With --into it writes the same incident into real backends
 		Example: `  obs demo
   obs demo saturation -o json
   obs demo --list
-  obs demo deploy --serve   # in one terminal; in another the exports that it prints, then obs triage`,
+  obs demo deploy --serve   # in one terminal; in another the exports that it prints, then obs triage
+  obs demo latency --serve --mend-after 2m   # and then obs watch --until healthy`,
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: completeScenarios,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -65,6 +67,7 @@ command can ask them. With --into it writes the same incident into real backends
 	f.BoolVar(&o.serve, "serve", false, "keep the three APIs up until interrupted, and print their addresses as exports")
 	f.Uint64Var(&o.seed, "seed", 1, "chooses the simulated requests")
 	f.Float64Var(&o.speed, "speed", 1, "how many times faster than the clock time goes on while it runs")
+	f.DurationVar(&o.mend, "mend-after", 0, "put the trouble right after so much of the shop's time, while it runs (default never)")
 	return cmd
 }
 
@@ -95,6 +98,9 @@ func runDemo(ctx context.Context, o *demoOptions, name string, w world) error {
 	}
 	if o.speed <= 0 {
 		return usage(fmt.Errorf("--speed %v: time cannot stand still or go back", o.speed), "give a number above 0")
+	}
+	if o.mend < 0 {
+		return usage(fmt.Errorf("--mend-after %s: nothing is mended before it is seen", o.mend), "give it as 2m")
 	}
 	switch {
 	case w.quiet() && (o.into || o.serve):
@@ -184,7 +190,7 @@ type runningShop struct {
 
 // openShop simulates the past, serves it, and lets time go on.
 func openShop(ctx context.Context, scenario shop.Scenario, o *demoOptions, now time.Time) (*runningShop, error) {
-	simulated := shop.New(scenario, shop.Options{Seed: o.seed, Now: now, Speed: o.speed})
+	simulated := shop.New(scenario, shop.Options{Seed: o.seed, Now: now, Speed: o.speed, MendAfter: o.mend})
 	stores := sandbox.NewStores()
 	stores.Metrics.Rules(sandbox.ShopRules())
 	sink := stores.Sink()

@@ -24,8 +24,9 @@ func TestMain(m *testing.M) {
 	testscript.Main(leakChecked{m}, map[string]func(){"obs": clocked})
 }
 
-// clocked is main with the clock of a script: it stands still at NOW, where that is set; with
-// SHOWN it writes as to a terminal. What it writes is held against the published schemas.
+// clocked is main with the clock of a script: it stands still at NOW, where that is set, but
+// for the time that the program sleeps, which passes at once; with SHOWN it writes as to a
+// terminal. What it writes is held against the published schemas.
 func clocked() {
 	w := system()
 	var written bytes.Buffer
@@ -35,6 +36,7 @@ func clocked() {
 	w.shown = w.shown || os.Getenv("SHOWN") != ""
 	if now, err := time.Parse(time.RFC3339, os.Getenv("NOW")); err == nil {
 		w.now = func() time.Time { return now }
+		w.sleep = func(_ context.Context, d time.Duration) { now = now.Add(d) }
 	}
 	status := run(os.Args[1:], w)
 	if err := published(written.Bytes()); err != nil {

@@ -93,6 +93,13 @@ func (c *common) onScreen(ctx context.Context, w world, t task) (*correlate.Case
 		},
 	}
 	if t.renew != nil {
+		o.Watch = func(x tui.Explorer, first *correlate.Case) func(context.Context) (*correlate.Glance, time.Time) {
+			looker := x.(*correlate.Explorer).Looker(first)
+			return func(ctx context.Context) (*correlate.Glance, time.Time) {
+				now := w.now().UTC()
+				return looker.Look(ctx, correlate.LookWindow(now, tui.WatchEvery), first), now
+			}
+		}
 		o.Renew = func(words string) (tui.Explorer, error) { return t.renew(words) }
 	}
 	found, err := tui.Run(ctx, o)

@@ -44,10 +44,11 @@ type world struct {
 	shown    bool // out is one, whatever the input is
 	getenv   func(string) string
 	now      func() time.Time
-	selected *selection             // what out goes through; nil for nothing
-	dir      func() (string, error) // where it was started; nil for nowhere
-	cache    func() (string, error) // the user's folder for what can be found out again; nil to remember nothing
-	tape     *tape                  // records the run, or replays another; nil for neither
+	sleep    func(context.Context, time.Duration) // until the context ends at the latest
+	selected *selection                           // what out goes through; nil for nothing
+	dir      func() (string, error)               // where it was started; nil for nowhere
+	cache    func() (string, error)               // the user's folder for what can be found out again; nil to remember nothing
+	tape     *tape                                // records the run, or replays another; nil for neither
 }
 
 func system() world {
@@ -55,7 +56,16 @@ func system() world {
 		in: os.Stdin, out: os.Stdout, err: os.Stderr,
 		terminal: term.IsTerminal(os.Stdout.Fd()) && term.IsTerminal(os.Stdin.Fd()),
 		shown:    term.IsTerminal(os.Stdout.Fd()),
-		getenv:   os.Getenv, now: time.Now, dir: os.Getwd, cache: os.UserCacheDir,
+		getenv:   os.Getenv, now: time.Now, sleep: sleep, dir: os.Getwd, cache: os.UserCacheDir,
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
 	}
 }
 
@@ -148,7 +158,7 @@ Any one of the three will do; with all of them the walk goes all the way.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usage(err, "see "+cmd.CommandPath()+" --help")
 	})
-	root.AddCommand(newTriage(w), newTrace(w), newServices(w), newAlerts(w), newLogs(w), newOpen(w), newDiff(w), newDoctor(w), newConfig(w), newDemo(w), newVersion(w))
+	root.AddCommand(newTriage(w), newTrace(w), newServices(w), newAlerts(w), newLogs(w), newOpen(w), newDiff(w), newWatch(w), newNote(w), newNotes(w), newDoctor(w), newConfig(w), newDemo(w), newVersion(w))
 	for _, cmd := range slices.Concat(root.Commands(), below(root)) {
 		if cmd.Flags().Lookup("output") != nil && w.selected != nil {
 			w.selected.flags(cmd)

@@ -41,6 +41,7 @@ then chooses among several alerts of a name.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runTriage(cmd.Context(), o, w) },
 	}
 	o.common.flags(cmd)
+	o.notesFlag(cmd)
 	o.windowFlags.flags(cmd, true)
 	o.alertFlags.flags(cmd)
 	cmd.Flags().StringArrayVar(&o.services, "service", nil, "look only at this service; may be repeated")

@@ -23,7 +23,9 @@ var pipedTables = map[string]struct {
 }{
 	"services": {
 		func(w io.Writer) error { return report.ServicesPiped(w, madeServices()) },
-		func(w io.Writer, with string) error { return report.ServicesPiped(w, filled[correlate.ServiceTable](with)) },
+		func(w io.Writer, with string) error {
+			return report.ServicesPiped(w, filled[correlate.ServiceTable](with))
+		},
 	},
 	"alerts": {
 		func(w io.Writer) error { return report.AlertsPiped(w, madeAlerts()) },

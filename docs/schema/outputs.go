@@ -31,6 +31,9 @@ var Outputs = []Output{
 	{correlate.LogsSchema, reflect.TypeFor[correlate.LogView](), "What obs logs writes with -o json, but for --follow."},
 	{correlate.DiffSchema, reflect.TypeFor[correlate.Diff](), "What obs diff writes with -o json."},
 	{doctor.Schema, reflect.TypeFor[doctor.Report](), "What obs doctor writes with -o json."},
+	{correlate.LookSchema, reflect.TypeFor[correlate.Look](), "A line of obs watch -o jsonl."},
+	{correlate.NotesSchema, reflect.TypeFor[correlate.NoteList](), "What obs notes writes with -o json."},
+	{correlate.RulesSchema, reflect.TypeFor[correlate.RuleReport](), "What obs alerts lint writes with -o json."},
 	{"obs.record/v1", reflect.TypeFor[correlate.Record](), "A line of obs logs -o jsonl, and of obs logs --follow -o json."},
 	{"obs.pattern/v1", reflect.TypeFor[correlate.Pattern](), "A line of obs logs --patterns -o jsonl."},
 }

@@ -36,7 +36,7 @@ import (
 // profile.
 type Options struct {
 	// From the flags; empty when not given.
-	PrometheusURL, LokiURL, JaegerURL, TempoURL, AlertmanagerURL string
+	PrometheusURL, LokiURL, JaegerURL, TempoURL, AlertmanagerURL, NotesURL string
 	// Profile is the one to use, from a flag; OBS_PROFILE's or the current one when empty.
 	Profile string
 	// Config is the path of the configuration file; empty to read none.
@@ -118,6 +118,21 @@ var kinds = []kind{
 	},
 }
 
+// notesBackend names in errors the Loki that notes are kept in.
+const notesBackend sources.Backend = "notes"
+
+// notes is where notes are kept. Its address comes from a flag or from a profile alone: that
+// some Loki is read is no leave to write to it, nor that a directory's file names one.
+var notes = kind{
+	backend: notesBackend, flag: "--notes-url", prefix: "NOTES",
+	given:   func(o *Options) string { return o.NotesURL },
+	own:     func(p *profile.Profile) **profile.Connection { return &p.Notes },
+	explain: loki.Explain,
+	open: func(set *sources.Set, c *transport.Client, known sources.Abilities) {
+		set.Notes = loki.New(c, set.Ledger).Remember(known)
+	},
+}
+
 // NotConfiguredError tells that there is no address of any backend.
 type NotConfiguredError struct{}
 
@@ -164,6 +179,8 @@ type Settings struct {
 	// Targets are the backends that have an address. The others may be behind Grafana.
 	Targets map[sources.Backend]Target
 	Grafana *GrafanaTarget
+	// Notes is where notes are kept; nil where nobody said where.
+	Notes *Target
 
 	options  Options
 	hash     string // see Key
@@ -203,6 +220,12 @@ func Load(o Options) (*Settings, error) {
 	}
 	if err := s.oneForTraces(); err != nil {
 		return nil, err
+	}
+	switch target, found, err := s.target(notes, used, &profile.Profile{}); {
+	case err != nil:
+		return nil, err
+	case found:
+		s.Notes = &target
 	}
 	if s.Grafana, err = s.grafana(used); err != nil {
 		return nil, err
@@ -373,6 +396,9 @@ func (s *Settings) Describe() []string {
 			all = append(all, t.describe(k.backend))
 		}
 	}
+	if s.Notes != nil {
+		all = append(all, s.Notes.describe(notesBackend))
+	}
 	if s.Grafana != nil {
 		all = append(all, s.Grafana.describe(grafanaBackend)+", for what has no address of its own")
 	}
@@ -420,8 +446,27 @@ func (s *Settings) Open(ctx context.Context) (sources.Set, error) {
 			}
 		}
 	}
-	if set.Metrics == nil && set.Logs == nil && set.Traces == nil && set.Notifications == nil {
+	if s.Notes != nil {
+		if err := s.open(&set, notes, *s.Notes); err != nil {
+			set.Close()
+			return sources.Set{}, err
+		}
+	}
+	if set.Metrics == nil && set.Logs == nil && set.Traces == nil && set.Notifications == nil && set.Notes == nil {
 		return sources.Set{}, NotConfiguredError{}
+	}
+	return set, nil
+}
+
+// OpenNotes opens no more than where notes are kept. Where that was not said, Notes is nil.
+func (s *Settings) OpenNotes() (sources.Set, error) {
+	set := sources.Set{Ledger: s.options.Ledger}
+	if s.Notes == nil {
+		return set, nil
+	}
+	if err := s.open(&set, notes, *s.Notes); err != nil {
+		set.Close()
+		return sources.Set{}, err
 	}
 	return set, nil
 }

@@ -27,6 +27,7 @@ type Profile struct {
 	Jaeger       *Connection `yaml:"jaeger,omitempty" doc:"Jaeger's query service"`
 	Tempo        *Connection `yaml:"tempo,omitempty" doc:"Grafana Tempo, in place of Jaeger"`
 	Alertmanager *Connection `yaml:"alertmanager,omitempty" doc:"Alertmanager; without it alerts are those of Prometheus"`
+	Notes        *Connection `yaml:"notes,omitempty" doc:"the Loki that obs note writes to, and that triages read notes from; without it neither does"`
 	Grafana      *Grafana    `yaml:"grafana,omitempty" doc:"Grafana, through which the backends are asked that have no address of their own here"`
 	Names        Names       `yaml:"names,omitempty" doc:"the team's own names, beside those that obs knows"`
 	Since        string      `yaml:"since,omitempty" doc:"default of --since, such as 30m"`

@@ -157,7 +157,7 @@ func unknownProfile(name string, known []string) string {
 func (p *Profile) connections() map[string]*Connection {
 	all := map[string]*Connection{}
 	for name, c := range map[string]*Connection{
-		"prometheus": p.Prometheus, "loki": p.Loki, "jaeger": p.Jaeger, "tempo": p.Tempo, "alertmanager": p.Alertmanager,
+		"prometheus": p.Prometheus, "loki": p.Loki, "jaeger": p.Jaeger, "tempo": p.Tempo, "alertmanager": p.Alertmanager, "notes": p.Notes,
 	} {
 		if c != nil {
 			all[name] = c

@@ -6,7 +6,7 @@
 //
 // It knows the endpoints query, query_range, labels, label/{name}/values, series,
 // detected_fields, detected_field/{name}/values, index/stats, index/volume,
-// index/volume_range, patterns, tail, push (JSON) and status/buildinfo, all below
+// index/volume_range, patterns, tail, push (JSON, and snappy over protocol buffers) and status/buildinfo, all below
 // /loki/api/v1, and /ready. Whatever it does not know it refuses as Loki refuses what
 // Loki does not know: 404, or 400 with a parse error in plain text. It never ignores a
 // part of a query.
@@ -14,7 +14,7 @@
 // Left out, and refused:
 //   - in LogQL: ip(…), unpack, rate_counter, approx_topk, variants, and the template
 //     functions for dates, JSON and layout; templates with range or define
-//   - push in any other form than JSON, and OTLP; rules, deletion, shards, format_query,
+//   - push in any other form, and OTLP; rules, deletion, shards, format_query,
 //     detected_labels and the pages of the server itself
 //   - tenants: X-Scope-OrgID is accepted and changes nothing
 //

@@ -10,6 +10,10 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/golang/snappy"
+	"github.com/grafana/loki/pkg/push"
+	"github.com/prometheus/prometheus/promql/parser"
+
 	"obs/sources"
 	"obs/sources/sandbox/lokiapi/logql"
 )
@@ -20,7 +24,8 @@ const maxPush = 4 << 20
 
 var labelName = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_]*$`)
 
-// push takes records as JSON: {"streams":[{"stream":{…},"values":[["ns","line",{…}]]}]}.
+// push takes records as JSON: {"streams":[{"stream":{…},"values":[["ns","line",{…}]]}]}, or as
+// Loki's own clients send them, in snappy over protocol buffers.
 // Nothing of it is kept when a part of it cannot be.
 func (s *server) push(w http.ResponseWriter, r *http.Request) {
 	err := s.take(w, r)
@@ -43,8 +48,9 @@ type pushed struct {
 }
 
 func (s *server) take(w http.ResponseWriter, r *http.Request) error {
-	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
-		return badRequest("not supported by this server: records in another form than application/json")
+	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || (kind != "application/json" && kind != "application/x-protobuf") {
+		return badRequest("not supported by this server: records in another form than application/json or application/x-protobuf")
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxPush))
 	if err != nil {
@@ -53,6 +59,43 @@ func (s *server) take(w http.ResponseWriter, r *http.Request) error {
 	if len(body) == 0 {
 		return badRequest("EOF")
 	}
+	read := readJSON
+	if kind != "application/json" {
+		read = readProtobuf
+	}
+	streams, err := read(body)
+	if err != nil {
+		return err
+	}
+	if len(streams) == 0 {
+		return &logql.Error{Status: http.StatusUnprocessableEntity, Text: "error at least one valid stream is required for ingestion"}
+	}
+	for _, stream := range streams {
+		if len(stream.labels) == 0 {
+			return badRequest("error at least one label pair is required per stream")
+		}
+		for name := range stream.labels {
+			if !labelName.MatchString(name) {
+				return badRequest("couldn't parse labels: parse error: %q cannot be the name of a label", name)
+			}
+		}
+	}
+	for _, stream := range streams {
+		add := s.store.Appender(stream.labels)
+		for _, record := range stream.records {
+			add(record.at, record.line, record.metadata)
+		}
+	}
+	return nil
+}
+
+// pushedStream is one stream of a push.
+type pushedStream struct {
+	labels  sources.Labels
+	records []pushed
+}
+
+func readJSON(body []byte) ([]pushedStream, error) {
 	var request struct {
 		Streams []struct {
 			Stream sources.Labels      `json:"stream"`
@@ -60,36 +103,51 @@ func (s *server) take(w http.ResponseWriter, r *http.Request) error {
 		} `json:"streams"`
 	}
 	if err := json.Unmarshal(body, &request); err != nil {
-		return badRequest("%v", err)
+		return nil, badRequest("%v", err)
 	}
-	if len(request.Streams) == 0 {
-		return &logql.Error{Status: http.StatusUnprocessableEntity, Text: "error at least one valid stream is required for ingestion"}
-	}
-	records := make([][]pushed, len(request.Streams))
+	streams := make([]pushedStream, len(request.Streams))
 	for i, stream := range request.Streams {
-		if len(stream.Stream) == 0 {
-			return badRequest("error at least one label pair is required per stream")
-		}
-		for name := range stream.Stream {
-			if !labelName.MatchString(name) {
-				return badRequest("couldn't parse labels: parse error: %q cannot be the name of a label", name)
-			}
-		}
+		streams[i].labels = stream.Stream
 		for _, value := range stream.Values {
 			record, err := readPushed(value)
 			if err != nil {
-				return err
+				return nil, err
 			}
-			records[i] = append(records[i], record)
+			streams[i].records = append(streams[i].records, record)
 		}
 	}
-	for i, stream := range request.Streams {
-		add := s.store.Appender(stream.Stream)
-		for _, record := range records[i] {
-			add(record.at, record.line, record.metadata)
+	return streams, nil
+}
+
+func readProtobuf(body []byte) ([]pushedStream, error) {
+	if size, err := snappy.DecodedLen(body); err != nil || size > maxPush {
+		return nil, badRequest("the push is no snappy of at most %d bytes", maxPush)
+	}
+	plain, err := snappy.Decode(nil, body)
+	if err != nil {
+		return nil, badRequest("%v", err)
+	}
+	var request push.PushRequest
+	if err := request.Unmarshal(plain); err != nil {
+		return nil, badRequest("%v", err)
+	}
+	streams := make([]pushedStream, len(request.Streams))
+	for i := range request.Streams {
+		stream := &request.Streams[i]
+		labels, err := parser.ParseMetric(stream.Labels)
+		if err != nil {
+			return nil, badRequest("couldn't parse labels: %v", err)
+		}
+		streams[i].labels = labels.Map()
+		for _, entry := range stream.Entries {
+			metadata := sources.Labels{}
+			for _, pair := range entry.StructuredMetadata {
+				metadata[pair.Name] = pair.Value
+			}
+			streams[i].records = append(streams[i].records, pushed{entry.Timestamp, entry.Line, metadata})
 		}
 	}
-	return nil
+	return streams, nil
 }
 
 func readPushed(value []json.RawMessage) (record pushed, err error) {

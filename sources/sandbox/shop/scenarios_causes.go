@@ -18,6 +18,7 @@ func latency() Scenario {
 		script: func(s *Shop, at func(float64) moment) {
 			s.deploy(at(8), "cart", release{version: "2.8.4"}, 0)
 			s.at(at(10), func() { s.causes.stalled["eu-west"] = 0.85 })
+			s.mends(func() { delete(s.causes.stalled, "eu-west") })
 		},
 	}
 }
@@ -41,6 +42,7 @@ func errorsScenario() Scenario {
 		script: func(s *Shop, at func(float64) moment) {
 			s.deploy(at(11), "catalog", release{version: "5.2.1"}, 0)
 			s.at(at(12), func() { s.causes.expired["eu-west"] = true })
+			s.mends(func() { delete(s.causes.expired, "eu-west") })
 		},
 	}
 }
@@ -62,6 +64,7 @@ func badDeploy() Scenario {
 		script: func(s *Shop, at func(float64) moment) {
 			s.deploy(at(5), "session", release{version: "1.9.0", rejectsRotated: at(11).since(at(5)) - deployReady}, 1)
 			s.deploy(at(10.5), "cart", release{version: "2.8.4"}, 0)
+			s.rollsBack("session", "1.8.7")
 		},
 	}
 }
@@ -89,6 +92,7 @@ func segment() Scenario {
 				s.event("Killing", "statefulset/redis", "Stopping container redis: memory request was lowered")
 				s.prices.restart(len(tenants) * products / 8)
 			})
+			s.mends(func() { s.prices.capacity = len(tenants) * products })
 		},
 	}
 }
@@ -111,6 +115,7 @@ func saturation() Scenario {
 		script: func(s *Shop, at func(float64) moment) {
 			s.deploy(at(-18), "cart", release{version: "2.9.0", forgetsConnections: true}, 0)
 			s.deploy(at(7), "checkout", release{version: "3.7.2"}, 0)
+			s.rollsBack("cart", "2.8.3")
 		},
 	}
 }

@@ -20,6 +20,7 @@ func nPlusOne() Scenario {
 		script: func(s *Shop, at func(float64) moment) {
 			s.deploy(at(9), "inventory", release{version: "1.45.0", lineByLine: true}, 0)
 			s.deploy(at(10), "payment", release{version: "1.18.5"}, 0)
+			s.rollsBack("inventory", "1.44.0")
 		},
 	}
 }
@@ -43,7 +44,7 @@ func noisyNeighbour() Scenario {
 		},
 		script: func(s *Shop, at func(float64) moment) {
 			s.deploy(at(7), "payment", release{version: "1.18.5"}, 0)
-			s.batchJob(at(9), forever, s.nodes[noisyNode], "report-builder", 70)
+			s.batchJob(at(9), s.mended, s.nodes[noisyNode], "report-builder", 70)
 		},
 	}
 }
@@ -77,6 +78,7 @@ func creep() Scenario {
 			s.deploy(day(13), "checkout", release{version: "3.7.2"}, 0)
 			s.deploy(day(7), "gateway", release{version: "4.11.3"}, 0)
 			s.deploy(day(3), "checkout", release{version: "3.8.0"}, 0)
+			s.rollsBack("catalog", "5.1.9")
 		},
 	}
 }
@@ -126,6 +128,11 @@ func silent() Scenario {
 			s.at(at(9), func() {
 				for _, p := range s.services["recommendation"].pods {
 					p.hung = true
+				}
+			})
+			s.mends(func() {
+				for _, p := range s.services["recommendation"].pods {
+					p.hung = false
 				}
 			})
 		},

@@ -20,6 +20,9 @@ type Options struct {
 	Requests int
 	// Speed is how much faster than real time Live goes; 1 when 0.
 	Speed float64
+	// MendAfter is how long after Now the cause of the trouble is put right, as time goes on;
+	// never when 0. Where a release is to blame, it is rolled back, one pod after the other.
+	MendAfter time.Duration
 }
 
 const (
@@ -35,6 +38,7 @@ type Shop struct {
 	scenario Scenario
 	epoch    time.Time // where the history starts
 	start    moment    // of the window
+	mended   moment    // when the trouble is put right; forever if never
 	phases   []phase
 	sink     Sink
 	records  int // log records so far
@@ -99,6 +103,10 @@ func New(sc Scenario, o Options) *Shop {
 		// The history begins with the window of back then, which is the baseline.
 		s.epoch = o.Now.Add(-o.History/2 - sc.before)
 		s.start = moment(sc.before)
+	}
+	s.mended = forever
+	if o.MendAfter > 0 {
+		s.mended = moment(o.Now.Sub(s.epoch) + o.MendAfter)
 	}
 	s.planPhases()
 	s.build()
@@ -204,6 +212,25 @@ func (s *Shop) begin(sink Sink) {
 func (s *Shop) Past(ctx context.Context, sink Sink) error {
 	s.begin(sink)
 	return s.run(ctx, moment(s.options.Now.Sub(s.epoch)))
+}
+
+// GoOn simulates the time from where Past, or GoOn itself, ended up to a later moment, as
+// fast as it can be done. The sink must be that of Past.
+func (s *Shop) GoOn(ctx context.Context, sink Sink, until time.Time) error {
+	s.begin(sink)
+	return s.run(ctx, moment(until.Sub(s.epoch)))
+}
+
+// mends plans what puts the trouble right, if that is to happen.
+func (s *Shop) mends(do func()) {
+	if s.mended != forever {
+		s.at(s.mended, do)
+	}
+}
+
+// rollsBack plans that a service is put back to the release that it came from.
+func (s *Shop) rollsBack(service, version string) {
+	s.mends(func() { s.deploy(s.now, service, release{version: version}, 0) })
 }
 
 // Live goes on from where Past ended, as time passes, until ctx ends; that is no error.
