@@ -139,7 +139,7 @@ schema: ## write docs/config.schema.json and docs/schema/*.json from the types
 	go test ./sources/connect/profile -run TestSchemaIsCurrent -update
 	go test ./docs/schema -run TestSchemasAreCurrent -update
 
-# A part of making a release: from then on the schemas must not break what is written now.
+# From then on the schemas must not break what is written now.
 .PHONY: schema-publish
 schema-publish: schema ## keep the schemas as published, if they break nothing
 	go test ./docs/schema -run TestSchemasBreakNothing -publish

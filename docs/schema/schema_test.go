@@ -23,7 +23,7 @@ var (
 
 const root = "../.."
 
-// published holds the schemas as the last release had them.
+// published holds the schemas as they were last published.
 const published = "published"
 
 func TestSchemasAreCurrent(t *testing.T) {
@@ -58,7 +58,7 @@ func TestSchemasAreCurrent(t *testing.T) {
 	}
 }
 
-// What was published is still true. That holds for all earlier releases too, since each was
+// What was published is still true. That holds for all that was published before too, since each was
 // held against the one before.
 func TestSchemasBreakNothing(t *testing.T) {
 	for _, o := range Outputs {
@@ -76,7 +76,7 @@ func TestSchemasBreakNothing(t *testing.T) {
 			for _, b := range breaks {
 				t.Errorf("%s: %s", o.ID, b)
 			}
-		} else if !os.IsNotExist(err) { // a form that no release had yet
+		} else if !os.IsNotExist(err) { // a form that was not published yet
 			t.Error(err)
 		}
 		if *publish && !t.Failed() {

@@ -39,7 +39,7 @@ func (r *Recorder) Exchange(_ context.Context, backend sources.Backend, asked tr
 func (r *Recorder) Recording(head Head, queries []sources.Query) *Recording {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	head.Schema = Schema
+	head.Schema = schema
 	kept := &Recording{Head: head, Exchanges: r.exchanges}
 	for _, q := range queries {
 		kept.Queries = append(kept.Queries, Query{

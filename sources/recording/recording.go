@@ -23,8 +23,8 @@ import (
 	"obs/sources/connect"
 )
 
-// Schema is the version of the file's form. Fields are only ever added within it.
-const Schema = "obs.recording/v1"
+// schema is the version of the file's form. Fields are only ever added within it.
+const schema = "obs.recording/v1"
 
 // Recording is one run: what was asked of obs, what obs asked of its backends, and what they
 // answered. It is a file of lines of JSON, compressed or not: the head, then the exchanges in
@@ -171,8 +171,8 @@ func Read(from io.Reader) (*Recording, error) {
 	if err := lines.Decode(&r.Head); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNoRecording, err)
 	}
-	if r.Schema != Schema {
-		return nil, fmt.Errorf("%w that this obs knows: its schema is %q, and not %q", ErrNoRecording, sources.Printable(sources.Shorten(r.Schema, 40)), Schema)
+	if r.Schema != schema {
+		return nil, fmt.Errorf("%w that this obs knows: its schema is %q, and not %q", ErrNoRecording, sources.Printable(sources.Shorten(r.Schema, 40)), schema)
 	}
 	for {
 		var l line
