@@ -17,15 +17,15 @@ var eight = time.Date(2026, 11, 21, 8, 0, 0, 0, time.UTC)
 func TestTimeline(t *testing.T) {
 	c := NewCase(sources.Window{From: eight, To: eight.Add(time.Hour)})
 	c.Verdict = Anomalous
-	anomaly := func(minute time.Duration, service, finding string, up float64) {
+	anomaly := func(after time.Duration, service, finding string, up float64) {
 		c.Anomalies = append(c.Anomalies, Anomaly{
 			Service: service, Signal: "errors", Direction: "up", Unit: "ratio", BaselineValue: 0.01, WindowValue: up,
-			Onset: eight.Add(minute * time.Minute), Findings: []string{finding},
+			Onset: eight.Add(after), Findings: []string{finding},
 		})
 	}
-	anomaly(20, "checkout", "f1", 0.4)
-	anomaly(10, "payment", "f2", 0.5)
-	anomaly(20, "checkout", "f3", 0.4)
+	anomaly(20*time.Minute, "checkout", "f1", 0.4)
+	anomaly(10*time.Minute, "payment", "f2", 0.5)
+	anomaly(20*time.Minute, "checkout", "f3", 0.4)
 	c.Anomalies = append(c.Anomalies, Anomaly{Service: "cart", Creep: &Creep{Days: 9}}) // which began at no moment
 	c.Changes = []Change{
 		{Time: eight.Add(10 * time.Minute), Kind: ChangeVersion, Service: "payment", Text: "1.2 -> 1.3", Note: "first"},

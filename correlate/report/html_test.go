@@ -156,7 +156,7 @@ func TestChartOfAnAnomaly(t *testing.T) {
 		}
 	}
 	line := regexp.MustCompile(`class="line" d="([^"]*)"`).FindStringSubmatch(page)
-	if line == nil || strings.Count(line[1], "M") != 2 {
+	if len(line) != 2 || strings.Count(line[1], "M") != 2 {
 		t.Errorf("a gap does not part the line: %v", line)
 	}
 	markdown := write(t, report.Markdown, withSeries())

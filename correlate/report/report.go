@@ -1,4 +1,4 @@
-// Package report writes a case as text, as Markdown and as JSON.
+// Package report writes a case as text, as Markdown, as JSON and as one HTML page.
 //
 // It draws what a case holds and finds out nothing by itself. What came from a backend
 // goes through sources.Printable before it is written, so that nothing in it can act on

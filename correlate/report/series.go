@@ -17,7 +17,7 @@ const historyWidth = 18
 // Markdown makes one space of several.
 func history(c *correlate.Case, a *correlate.Anomaly) string {
 	samples := samplesOf(a)
-	text := ""
+	var text string
 	switch {
 	case len(samples) == 0:
 		return ""
