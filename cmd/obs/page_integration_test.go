@@ -48,7 +48,7 @@ func browsed(t *testing.T, path string, more ...string) (document, console strin
 		t.Fatal(err)
 	}
 	// What the browser asks by itself, as for its own updates, has no origin.
-	for _, found := range regexp.MustCompile(`"initiator":"([^"]*)"[^{}]*"url":"((?:https?|wss?|ftp)://[^"]*)"`).FindAllStringSubmatch(string(log), -1) {
+	for _, found := range regexp.MustCompile(`"initiator":"([^"]*)".*?"url":"((?:https?|wss?|ftp)://[^"]*)"`).FindAllStringSubmatch(string(log), -1) {
 		if found[1] != "not an origin" {
 			asked = append(asked, found[2])
 		}
