@@ -258,7 +258,7 @@ func (w *watching) say(ctx context.Context, look *correlate.Look) error {
 func (w *watching) runOnChange(ctx context.Context, look *correlate.Look) {
 	ctx, cancel := context.WithTimeout(ctx, w.interval)
 	defer cancel()
-	command := exec.CommandContext(ctx, "sh", "-c", w.onChange)
+	command := exec.CommandContext(ctx, "sh", "-c", w.onChange) //nolint:gosec // the command is the person's own
 	command.Env = append(os.Environ(),
 		"OBS_TREND="+string(look.Trend), "OBS_VERDICT="+string(look.Verdict), "OBS_SINCE="+rfc(look.Since),
 		"OBS_SERVICE="+sources.Printable(look.Suspect), "OBS_TEXT="+sources.Printable(look.Reason))

@@ -738,3 +738,30 @@ func TestLivePages(t *testing.T) {
 		}
 	}
 }
+
+// A real Loki takes what Grafana's client writes over the bridge, and gives it back.
+func TestPush(t *testing.T) {
+	l := connect(t)
+	want := sources.Record{
+		Time: l.window.From.Add(time.Second), Line: "rolled back payment\nto \"1.4.2\"",
+		Stream: sources.Labels{"job": "obs", "kind": "note", "run": l.run}, Metadata: sources.Labels{"author": "ada"},
+	}
+	for range 2 { // twice is as once
+		if err := l.client.Push(t.Context(), want); err != nil {
+			t.Fatal(err)
+		}
+	}
+	answer, err := l.client.Records(t.Context(), l.query(), l.window, 10, true)
+	if err != nil || len(answer.Records) != 1 {
+		t.Fatalf("%+v, %v", answer, err)
+	}
+	got := answer.Records[0]
+	if !got.Time.Equal(want.Time) || got.Line != want.Line || got.Metadata["author"] != "ada" || got.Stream["kind"] != "note" {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	old := want
+	old.Time = time.Now().Add(-60 * 24 * time.Hour)
+	if err := l.client.Push(t.Context(), old); err == nil || !strings.Contains(err.Error(), "entry too far behind") {
+		t.Errorf("what is too old: %v", err)
+	}
+}
