@@ -62,7 +62,7 @@ func runAlerts(ctx context.Context, o *alertsOptions, w world) error {
 		return &exitError{code: exitFailed, err: fmt.Errorf("writing the alerts: %w", err)}
 	}
 	outcome := &correlate.Case{Missing: found.Missing, Queries: found.Queries, Interrupted: ctx.Err() != nil}
-	return o.tableExit(w, outcome, found.Unanswered())
+	return o.tableExit(w, o.form(w), outcome, found.Unanswered())
 }
 
 func writeAlerts(out io.Writer, l *correlate.AlertList, form string) error {

@@ -69,7 +69,7 @@ func runAlertsLint(ctx context.Context, o *alertsLintOptions, w world) error {
 		return &exitError{code: exitFailed, err: fmt.Errorf("writing the report: %w", err)}
 	}
 	outcome := &correlate.Case{Missing: found.Missing, Queries: found.Queries, Interrupted: ctx.Err() != nil}
-	if err := o.tableExit(w, outcome, found.Unanswered()); err != nil {
+	if err := o.tableExit(w, o.output, outcome, found.Unanswered()); err != nil {
 		return err
 	}
 	if o.gate && len(found.Problems) > 0 {

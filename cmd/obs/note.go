@@ -173,7 +173,7 @@ func runNotes(ctx context.Context, o *notesOptions, w world) error {
 		return &exitError{code: exitFailed, err: fmt.Errorf("writing the notes: %w", err)}
 	}
 	outcome := &correlate.Case{Missing: found.Missing, Queries: found.Queries, Interrupted: ctx.Err() != nil}
-	return o.tableExit(w, outcome, len(found.Notes) == 0)
+	return o.tableExit(w, o.form(w), outcome, len(found.Notes) == 0)
 }
 
 func writeNotes(w world, l *correlate.NoteList, form string) error {
@@ -184,7 +184,7 @@ func writeNotes(w world, l *correlate.NoteList, form string) error {
 	case form == "markdown":
 		write = report.NotesMarkdown
 	case !w.shown:
-		write = report.NotesTabs
+		write = report.NotesPiped
 	}
 	return write(w.out, l)
 }

@@ -102,7 +102,7 @@ func runServices(ctx context.Context, o *servicesOptions, w world) error {
 	}
 	outcome := &correlate.Case{Missing: found.Missing, Queries: found.Queries, Interrupted: ctx.Err() != nil}
 	if !o.gate.check {
-		return o.common.tableExit(w, outcome, len(found.Services) == 0)
+		return o.common.tableExit(w, o.form(w), outcome, len(found.Services) == 0)
 	}
 	if err := sayMissing(w, outcome, o.form(w)); err != nil {
 		return err
@@ -172,8 +172,8 @@ func (c *common) openMetrics(ctx context.Context, w world) (sources.Set, error) 
 
 // tableExit tells a person what is missing where the result does not show it, and is the
 // exit status of a table.
-func (c *common) tableExit(w world, outcome *correlate.Case, nothing bool) error {
-	if err := sayMissing(w, outcome, c.form(w)); err != nil {
+func (c *common) tableExit(w world, form string, outcome *correlate.Case, nothing bool) error {
+	if err := sayMissing(w, outcome, form); err != nil {
 		return err
 	}
 	if err := brokenExit(outcome); err != nil {

@@ -1,28 +1,13 @@
 package report
 
 import (
-	"fmt"
 	"io"
-	"time"
 
 	"obs/correlate"
-	"obs/sources"
 )
 
 // NotesJSON writes the list as JSON does a case.
 func NotesJSON(w io.Writer, l *correlate.NoteList) error { return writeJSON(w, l) }
-
-// NotesTabs writes a line of time, incident, author and text for each note, for a program.
-func NotesTabs(w io.Writer, l *correlate.NoteList) error {
-	for i := range l.Notes {
-		n := &l.Notes[i]
-		_, err := fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", n.Time.UTC().Format(time.RFC3339), sources.Printable(n.Incident), sources.Printable(n.Author), sources.Printable(n.Text))
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
 
 // NotesText writes them for people.
 func NotesText(w io.Writer, l *correlate.NoteList) error {

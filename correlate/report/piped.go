@@ -92,6 +92,17 @@ func AlertsPiped(w io.Writer, l *correlate.AlertList) error {
 	return out.writeTo(w)
 }
 
+// NotesPiped writes the list of notes for programs.
+func NotesPiped(w io.Writer, l *correlate.NoteList) error {
+	out := &rows{}
+	out.add("time", "incident", "author", "note")
+	for i := range l.Notes {
+		n := &l.Notes[i]
+		out.add(moment(n.Time), n.Incident, n.Author, n.Text)
+	}
+	return out.writeTo(w)
+}
+
 // PatternsPiped writes the patterns of a view for programs.
 func PatternsPiped(w io.Writer, v *correlate.LogView) error {
 	out := &rows{}
