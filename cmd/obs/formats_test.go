@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"io"
 	"path/filepath"
@@ -26,7 +27,8 @@ func TestEveryFormatOnTheDemo(t *testing.T) {
 	}
 	ask := func(args []string, more ...string) ended {
 		var stdout, stderr bytes.Buffer
-		w := world{out: &stdout, err: &stderr, now: func() time.Time { return theNoon }, getenv: func(name string) string {
+		now := theNoon
+		w := world{out: &stdout, err: &stderr, now: func() time.Time { return now }, sleep: func(_ context.Context, d time.Duration) { now = now.Add(d) }, getenv: func(name string) string {
 			if at := slices.IndexFunc(more, func(pair string) bool { return strings.HasPrefix(pair, name+"=") }); at >= 0 {
 				return strings.TrimPrefix(more[at], name+"=")
 			}
@@ -37,6 +39,9 @@ func TestEveryFormatOnTheDemo(t *testing.T) {
 	saved := filepath.Join(t.TempDir(), "case.json")
 	if e := ask([]string{"triage", "-q", "--check", "--save", saved}); e.status != exitAnomalous || e.stdout+e.stderr != "" {
 		t.Fatalf("status %d: %s%s", e.status, e.stdout, e.stderr)
+	}
+	if e := ask([]string{"note", "--notes-url", environment["LOKI_URL"], "rolled back payment"}); e != (ended{}) {
+		t.Fatalf("%+v", e)
 	}
 	found, err := readCase(saved, world{})
 	if err != nil {
@@ -49,6 +54,7 @@ func TestEveryFormatOnTheDemo(t *testing.T) {
 		status int
 		bad    int    // the status with --check; 0 for a command without it
 		stream string // the form of a line of its jsonl
+		lines  bool   // its json is jsonl
 		live   bool   // it says what changes from one run to the next
 	}{
 		"triage":   {args: []string{"triage"}, bad: exitAnomalous, live: true}, // open draws it too
@@ -60,6 +66,8 @@ func TestEveryFormatOnTheDemo(t *testing.T) {
 		"open":     {args: []string{"open", saved}, bad: exitAnomalous},
 		"diff":     {args: []string{"diff", saved, saved}, bad: exitAnomalous},
 		"doctor":   {args: []string{"doctor"}, live: true},
+		"notes":    {args: []string{"notes"}},
+		"watch":    {args: []string{"watch", "--timeout", "2m"}, stream: correlate.LookSchema, lines: true},
 	}
 	for _, cmd := range newRoot(nowhere(io.Discard, io.Discard)).Commands() {
 		output := cmd.Flags().Lookup("output")
@@ -83,6 +91,9 @@ func TestEveryFormatOnTheDemo(t *testing.T) {
 				}
 				if strings.Contains(e.stdout, "\x1b") {
 					t.Error("it is coloured")
+				}
+				if form == "json" && test.lines {
+					form = "jsonl"
 				}
 				switch form {
 				case "json":

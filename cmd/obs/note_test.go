@@ -94,7 +94,7 @@ func TestNotes(t *testing.T) {
 	if len(list.Notes) != 2 || list.Notes[0] != want[0] || list.Notes[1] != want[1] {
 		t.Errorf("got %+v\nwant %+v", list.Notes, want)
 	}
-	if got := noted(t, address, "notes"); got.stdout != "2026-11-21T11:30:00Z\tcheckout-slow\tgrace\teu-west is down\n2026-11-21T12:00:00Z\t\tada\t"+sources.Printable(text)+"\n" {
+	if got := noted(t, address, "notes"); got.stdout != "time\tincident\tauthor\tnote\n2026-11-21T11:30:00Z\tcheckout-slow\tgrace\teu-west is down\n2026-11-21T12:00:00Z\t\tada\t"+sources.Printable(text)+"\n" {
 		t.Errorf("as text: %q", got.stdout)
 	}
 	if got := noted(t, address, "notes", "--incident", "checkout SLOW", "-o", "markdown"); !strings.Contains(got.stdout, "- 2026-11-21 11:30:00 eu-west is down – grace") || strings.Contains(got.stdout, "rolled back") {

@@ -36,7 +36,8 @@ const (
 	defaultInterval = time.Minute
 )
 
-var watchOutputs = []string{"text", "jsonl"}
+// watchOutputs are its forms. A watch has no whole that json could be: it is jsonl.
+var watchOutputs = []string{"text", "json", "jsonl"}
 
 func newWatch(w world) *cobra.Command {
 	o := &watchOptions{}
@@ -72,7 +73,7 @@ goes to standard error. Its failure is said, and ends nothing.`,
 	f.DurationVar(&o.timeout, "timeout", 0, "end after this time (default never)")
 	f.StringVar(&o.onChange, "on-change", "", "run this command with sh whenever the state changes")
 	f.BoolVar(&o.bell, "bell", false, "ring the terminal's bell whenever the state changes")
-	f.StringVarP(&o.output, "output", "o", "", "text or jsonl (default text)")
+	f.StringVarP(&o.output, "output", "o", "", "text or jsonl, which json is too (default text)")
 	takesForms(cmd, watchOutputs)
 	f.BoolVar(&o.noColor, "no-color", false, "no colour, as with $NO_COLOR")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "say each query on standard error as it is sent")
@@ -86,7 +87,7 @@ func (o *watchOptions) checkWatch(w world, saved bool) error {
 	}
 	o.output = cmp.Or(o.output, "text")
 	if o.output == "json" {
-		o.output = "jsonl" // as --jq leaves it
+		o.output = "jsonl"
 	}
 	switch {
 	case o.output != "text" && o.output != "jsonl":
