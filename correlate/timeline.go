@@ -22,6 +22,7 @@ const (
 	MilestoneChange  = "change"  // something was done to a service
 	MilestoneRequest = "request" // the request begins that the case follows
 	MilestoneNote    = "note"    // somebody wrote it down
+	MilestoneAlert   = "alert"   // the alert that the triage began with begins to hold, fires, or is over
 )
 
 const (
@@ -64,6 +65,7 @@ func (c *Case) timeline() (all []Milestone, left int) {
 		}
 		all = append(all, Milestone{Time: n.Time, Kind: MilestoneNote, Text: text})
 	}
+	all = append(all, c.Alert.milestones()...)
 	if c.Verdict != "" && len(all) > 0 {
 		begins := Milestone{Time: c.Window.From, Kind: MilestoneWindow, Text: "the window begins"}
 		ends := Milestone{Time: c.Window.To, Kind: MilestoneWindow, Text: "the window ends"}
@@ -71,6 +73,23 @@ func (c *Case) timeline() (all []Milestone, left int) {
 	}
 	slices.SortStableFunc(all, func(a, b Milestone) int { return a.Time.Compare(b.Time) })
 	return all, left
+}
+
+// milestones are those of the alert, which may be nil.
+func (a *StartingAlert) milestones() []Milestone {
+	if a == nil {
+		return nil
+	}
+	var all []Milestone
+	for _, m := range []struct {
+		at   time.Time
+		text string
+	}{{a.Held, "begins to hold"}, {a.Started, "fires"}, {a.Ended, "is over"}} {
+		if !m.at.IsZero() {
+			all = append(all, Milestone{Time: m.at, Kind: MilestoneAlert, Service: a.Service, Text: a.Name + " " + m.text})
+		}
+	}
+	return all
 }
 
 // onsets are those of the anomalies, the worst first. What begins with one service in one

@@ -32,6 +32,7 @@ func TestTimeline(t *testing.T) {
 		{Time: eight.Add(10 * time.Minute), Kind: ChangeVersion, Service: "payment", Text: "1.2 -> 1.3", Note: "first"},
 	}
 	c.Notes = []Note{{Time: eight.Add(70 * time.Minute), Text: "rolled back", Author: "kim"}}
+	c.Alert = &StartingAlert{Name: "SlowCheckout", Service: "checkout", Held: eight.Add(21 * time.Minute), Started: eight.Add(26 * time.Minute)}
 	c.Trace = &Trace{ID: "a1", Start: eight.Add(30 * time.Minute), DurationSeconds: 2, Root: &Work{Service: "gateway", Operation: "POST /orders"}}
 	var got []string
 	for _, m := range c.Timeline() {
@@ -42,6 +43,8 @@ func TestTimeline(t *testing.T) {
 		"08:10 change payment: 1.2 -> 1.3 (first) []",
 		"08:10 onset payment: error ratio rose from 1.00 % to 50.0 % (50x) [f2]",
 		"08:20 onset checkout: error ratio rose from 1.00 % to 40.0 % (40x) [f1 f3]",
+		"08:21 alert checkout: SlowCheckout begins to hold []",
+		"08:26 alert checkout: SlowCheckout fires []",
 		"08:30 request gateway: POST /orders: trace a1 begins, and takes 2.00 s []",
 		"09:00 window : the window ends []",
 		"09:10 note : kim: rolled back []",

@@ -59,6 +59,7 @@ type htmlView struct {
 	Facts                                           []htmlFact
 	Sections                                        []htmlSection
 	Nothing                                         *htmlNothing
+	Alert                                           *htmlAlert
 	Answers                                         []htmlAnswer
 	Suspects                                        []htmlSuspect
 	TimelineTitle                                   string
@@ -108,6 +109,13 @@ type htmlSuspect struct {
 	Score, Share       string // as a number, and in percent
 	For, Against       []htmlStatement
 	More               string // how many findings for it are not told
+}
+
+// htmlAlert is the alert that the case started from.
+type htmlAlert struct {
+	Title   string
+	Runbook string
+	Facts   []htmlFact
 }
 
 type htmlMilestone struct {
@@ -187,6 +195,12 @@ func newHTMLView(c *correlate.Case) *htmlView {
 	if c.Services > 0 {
 		v.Facts = append(v.Facts, htmlFact{"looked at", counted(c.Services, "service")})
 	}
+	if c.Alert != nil {
+		v.Alert = &htmlAlert{Title: AlertTitle(c.Alert), Runbook: webLink(c.Alert.RunbookURL)}
+		for _, fact := range alertFacts(c) {
+			v.Alert.Facts = append(v.Alert.Facts, htmlFact{fact[0], fact[1]})
+		}
+	}
 	if c.Answers != nil && c.Verdict == correlate.Anomalous {
 		for _, q := range questions {
 			text, findings := answerText(q, c)
@@ -234,7 +248,7 @@ func (v *htmlView) suspects(c *correlate.Case) {
 
 // milestoneSigns tell the kinds of milestone apart without colour.
 var milestoneSigns = map[string]string{
-	correlate.MilestoneWindow: "│", correlate.MilestoneOnset: "▲", correlate.MilestoneChange: "◆", correlate.MilestoneRequest: "●", correlate.MilestoneNote: "✎",
+	correlate.MilestoneWindow: "│", correlate.MilestoneOnset: "▲", correlate.MilestoneChange: "◆", correlate.MilestoneRequest: "●", correlate.MilestoneNote: "✎", correlate.MilestoneAlert: "!",
 }
 
 func (v *htmlView) timeline(c *correlate.Case) {
@@ -380,6 +394,7 @@ func (v *htmlView) sections() {
 		there    bool
 		id, name string
 	}{
+		{v.Alert != nil, "alert", "Alert"},
 		{len(v.Answers) > 0, "answers", "Answers"},
 		{len(v.Suspects) > 0, "suspects", "Suspects"},
 		{len(v.Anomalies) > 0, "anomalies", "Anomalies"},

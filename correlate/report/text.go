@@ -42,6 +42,7 @@ func triageText(p *page, c *correlate.Case) {
 	suspects(p, c)
 	anomalies(p, c)
 	changes(p, c)
+	notes(p, c)
 	hops(p, c)
 	if c.Trace != nil && len(c.Trace.Spans) > 0 {
 		traceHeader(p, c.Trace)
@@ -193,6 +194,19 @@ func changes(p *page, c *correlate.Case) {
 			break
 		}
 		indented(p, "  "+correlate.Clock(c.Changes[i].Time)+"  ", changeLine(&c.Changes[i]))
+	}
+	p.blank()
+}
+
+// notes are what people wrote down.
+func notes(p *page, c *correlate.Case) {
+	if len(c.Notes) == 0 {
+		return
+	}
+	p.line("NOTES")
+	for i := range c.Notes {
+		n := &c.Notes[i]
+		indented(p, "  "+correlate.Clock(n.Time)+"  ", n.Text+aboutNote(n))
 	}
 	p.blank()
 }

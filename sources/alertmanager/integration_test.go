@@ -92,7 +92,7 @@ func TestLiveNotifications(t *testing.T) {
 		}
 	}
 	if own := found[name]; !slices.Equal(own.Silences, []sources.Silence{{ID: silence.SilenceID, By: "a test", Comment: "to see it", Until: until}}) ||
-		own.Labels["service"] != "checkout" || own.State != "firing" || own.Generator == "" || !slices.Equal(own.Receivers, []string{"nobody"}) {
+		own.Labels["service"] != "checkout" || own.State != "firing" || own.Generator == "" || !slices.Equal(own.Receivers, []string{"hook"}) {
 		t.Errorf("the silenced one: %+v", own)
 	}
 	if dog := found["Watchdog"]; len(dog.Silences) != 0 || dog.Labels["severity"] != "none" || dog.Annotations["summary"] == "" || dog.ActiveAt.IsZero() {
