@@ -86,7 +86,7 @@ func full(payload string) *correlate.Case {
 func fill(v reflect.Value, name, payload string) {
 	switch v.Kind() {
 	case reflect.String:
-		if name == "URL" {
+		if strings.HasSuffix(name, "URL") {
 			payload = "https://h.example/" + payload // nothing else becomes a link
 		}
 		v.SetString(payload)
