@@ -2,7 +2,9 @@
 #
 # You rolled back, or mended something: is it over? This looks at the last minutes, against the
 # same baseline as the case of the incident, so that "as before the incident" is what counts.
-# It looks once. Wait until the requests of ten minutes have come in, and look again if need be.
+# It looks once, at ten minutes. To wait for it instead, with status 0 as soon as all is well:
+#
+#   obs watch INCIDENT.json --until healthy --timeout 30m
 #
 #   after-rollback.sh INCIDENT.json
 #
