@@ -41,7 +41,7 @@ const alsoMoved = 2
 type Watch struct {
 	trouble  *Case // the first that was anomalous, or the first at all before there is one
 	last     *Look
-	departed map[string]bool // services, in the look before
+	departed map[string]time.Time // services, since the first of the looks in a row up to the last
 }
 
 // First is the case that looks are held against; nil before the first look.
@@ -102,15 +102,24 @@ func (l *Look) add(d *Diff) {
 	l.Also = texts[:min(len(texts), alsoMoved)]
 }
 
-// settled is the look's case without what departs of a service that is not in trouble and did
-// not depart in the look before either: of a hundred series one is always odd for a minute,
-// and what is trouble stays.
+// settled is the look's case without what departs of a service that is not in trouble and has
+// not departed for as long as a look looks back, its rates included: so two looks agree that
+// have no sample in common. Of a hundred series one is always odd for a minute, and what is
+// trouble stays.
 func (w *Watch) settled(g *Glance) *Case {
-	before := w.departed
-	w.departed = map[string]bool{}
+	before, now := w.departed, g.Case.Window.To
+	w.departed = map[string]time.Time{}
 	for i := range g.Case.Anomalies {
-		w.departed[g.Case.Anomalies[i].Service] = true
+		service := g.Case.Anomalies[i].Service
+		if since, known := before[service]; known {
+			w.departed[service] = since
+		} else {
+			w.departed[service] = now
+		}
 	}
+	// A quarter less, since looks do not begin to the second.
+	judged := g.Case.Window.Duration()
+	reach := 2*judged - judged/4
 	if !g.Brief || w.trouble == nil || g.Case.Verdict != Anomalous {
 		return g.Case
 	}
@@ -119,7 +128,7 @@ func (w *Watch) settled(g *Glance) *Case {
 	departed := slices.ContainsFunc(c.Anomalies, harmful)
 	c.Anomalies = slices.DeleteFunc(slices.Clone(c.Anomalies), func(a Anomaly) bool {
 		inTrouble := !w.last.Well() && slices.ContainsFunc(w.trouble.Anomalies, func(was Anomaly) bool { return was.Service == a.Service })
-		return !inTrouble && !before[a.Service]
+		return !inTrouble && now.Sub(w.departed[a.Service]) < reach
 	})
 	if departed && !slices.ContainsFunc(c.Anomalies, harmful) {
 		c.Verdict = Healthy

@@ -75,9 +75,29 @@ func TestWatchBelievesNoGaps(t *testing.T) {
 		{"left out", brief(missing(look(Anomalous, at("odd", 5)), MissingTruncated)), Unknown, "too little data"},
 	}
 	var w Watch
-	for _, step := range steps {
-		if got := w.See(step.glance, time.Time{}); got.Trend != step.trend || !strings.Contains(got.Reason, step.reason) {
+	for i, step := range steps {
+		now := time.Date(2026, 11, 21, 12, i, 0, 0, time.UTC)
+		step.glance.Case.Window = LookWindow(now, time.Minute)
+		if got := w.See(step.glance, now); got.Trend != step.trend || !strings.Contains(got.Reason, step.reason) {
 			t.Errorf("%s: %s because %q; want %s because %q", step.name, got.Trend, got.Reason, step.trend, step.reason)
+		}
+	}
+}
+
+// Looks that follow one another faster than they look back see the same samples, and an odd one
+// among them several times.
+func TestWatchCountsNoSampleTwice(t *testing.T) {
+	const interval = 20 * time.Second
+	var w Watch
+	for i, want := range []Trend{Same, Same, Same, Same, Worse} {
+		found := look(Anomalous, at("cart", 5))
+		if i > 0 {
+			found = look(Anomalous, at("cart", 5), at("pay", 3))
+		}
+		now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC).Add(time.Duration(i) * interval)
+		found.Window = LookWindow(now, interval)
+		if got := w.See(&Glance{Case: found, Brief: i > 0}, now); got.Trend != want {
+			t.Errorf("look %d: %s because %q; want %s", i, got.Trend, got.Reason, want)
 		}
 	}
 }

@@ -48,7 +48,8 @@ func newWatch(w world) *cobra.Command {
 the last half of an interval (30 s at least; the rates in it look back on about as much again).
 Each look is held against the baseline of the first, the time before the trouble, and says in a
 line how it goes: worse, same, recovering, recovered, healthy, or unknown where a backend fails or
-there is too little data. What begins to depart counts from the second look in a row.
+there is too little data. What begins to depart counts once two looks agree that have no sample in
+common: with an interval of a minute or more, from the second look in a row.
 
 With --until healthy it ends by itself with status 0 at the first look, after the first one of
 all, that finds everything well in data enough to tell: silence is not health. It ends with 6 if
