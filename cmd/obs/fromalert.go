@@ -51,7 +51,7 @@ func (f *alertFlags) read(w world) error {
 			return usage(fmt.Errorf("--from-alert: %w", err), "give a file, or - for standard input")
 		}
 		defer func() { _ = file.Close() }()
-		in, named = file, f.message
+		in, named = w.tape.takes("from-alert", file), f.message
 	}
 	if in == nil {
 		in = bytes.NewReader(nil)

@@ -226,6 +226,20 @@ func (t *tape) read(in io.Reader, p []byte) (int, error) {
 	return n, err
 }
 
+// takes is the file that a flag names, as if it came by standard input: a recording has what was
+// in it, and not where it was.
+func (t *tape) takes(flag string, file io.Reader) io.Reader {
+	if !t.on() || t.recorder == nil {
+		return file
+	}
+	for i := range t.head.Flags {
+		if t.head.Flags[i].Name == flag {
+			t.head.Flags[i].Values = []string{"-"}
+		}
+	}
+	return io.TeeReader(file, &t.input)
+}
+
 // connect puts the tape between obs and its backends.
 func (t *tape) connect(o *connect.Options) {
 	if !t.on() {
