@@ -290,7 +290,7 @@ func TestWatch(t *testing.T) {
 		t.Fatal("nothing waits for the next round")
 	}
 	d.press("w")
-	d.shows("watching: asks again every 15s", "· watching")
+	d.shows("watching: asks again every minute", "· watching")
 	ring()
 	ring()
 	if rounds != 2 {
@@ -348,9 +348,9 @@ func TestWatchSaysHowItGoes(t *testing.T) {
 		t.Fatalf("looks are held against %+v", first)
 	}
 	ring()
-	d.shows("· recovering since 14:00:15")
+	d.shows("· recovering since 14:01:00")
 	ring()
-	d.shows("· recovered since 14:00:30")
+	d.shows("· recovered since 14:02:00")
 	d.press("w")
 	ring()
 	if n != 2 {

@@ -112,7 +112,7 @@ var keyMap = []binding{
 	{act: actPage, keys: []string{"o"}, name: "open", help: "open what is selected in the backend's own page"},
 	{act: actExport, keys: []string{"e"}, name: "export", help: "write the case to a file in the working directory"},
 	{act: actRefresh, keys: []string{"r"}, name: "refresh", help: "ask again what this screen shows"},
-	{act: actWatch, keys: []string{"w"}, name: "watch", help: "ask again every 15 seconds, or stop"},
+	{act: actWatch, keys: []string{"w"}, name: "watch", help: "ask again every minute and say how it goes, or stop"},
 	{act: actMouse, keys: []string{"m"}, name: "mouse", help: "let go of the mouse, so that the terminal selects text, or take it back"},
 	{act: actPalette, keys: []string{":"}, name: "command", help: "type a command, with completion by tab", foot: true},
 	{act: actHelp, keys: []string{"?", "f1"}, name: "help", help: "the keys of this screen", foot: true},

@@ -10,9 +10,10 @@ import (
 	"obs/correlate"
 )
 
-// WatchEvery is how often a watched screen asks again: as often as most systems collect
-// metrics.
-const WatchEvery = 15 * time.Second
+// WatchEvery is how often a watched screen asks again: once in what a look takes its samples
+// from. A triage and a look are some fifty queries, which no backend should get every few
+// seconds from each person who watches.
+const WatchEvery = time.Minute
 
 // watching is a watch of the person's: the screen asks again, and each time a look says how
 // the trouble goes that there was when it began.
@@ -54,7 +55,7 @@ func (a *app) watch() tea.Cmd {
 		return nil
 	}
 	a.beginLooks()
-	a.status = fmt.Sprintf("watching: asks again every %s", WatchEvery)
+	a.status = "watching: asks again every minute"
 	return a.hold(WatchEvery, watchMsg{a.watching.round})
 }
 
