@@ -2,7 +2,9 @@ package correlate
 
 import (
 	"reflect"
+	"runtime"
 	"slices"
+	"sync"
 	"time"
 
 	"obs/sources"
@@ -138,35 +140,66 @@ func redactedMap(v reflect.Value) (clean reflect.Value, changed bool) {
 	return clean, changed
 }
 
-// redactedSpans does the same without reflection, for traces of tens of thousands of spans.
+// redactedSpans does the same without reflection and on all processors, for traces of tens of
+// thousands of spans.
 func redactedSpans(spans []Span) (clean []Span, changed bool) {
+	parts := runtime.GOMAXPROCS(0)
+	found := make([]map[int]Span, parts)
+	var group sync.WaitGroup
+	for part := range parts {
+		from, to := len(spans)*part/parts, len(spans)*(part+1)/parts
+		group.Go(func() { found[part] = redactRange(spans, from, to) })
+	}
+	group.Wait()
 	clean = spans
-	for i := range spans {
+	for _, of := range found {
+		for i, s := range of {
+			if !changed {
+				clean, changed = slices.Clone(spans), true
+			}
+			clean[i] = s
+		}
+	}
+	return clean, changed
+}
+
+// redactRange has those of the spans from one place to another in which something was redacted.
+func redactRange(spans []Span, from, to int) map[int]Span {
+	found := map[int]Span{}
+	var clean sources.Attributes // a resource in which there is nothing, as the next span's may be
+	for i := from; i < to; i++ {
 		s := spans[i]
 		s.StatusMessage, s.Operation = redact.Text(s.StatusMessage), redact.Text(s.Operation)
 		other := s.StatusMessage != spans[i].StatusMessage || s.Operation != spans[i].Operation
 		other = redactAttributes(&s.Attributes) || other
-		other = redactAttributes(&s.Resource) || other
-		for j := range s.Events {
-			e := s.Events[j]
-			e.Name = redact.Text(e.Name)
-			if !redactAttributes(&e.Attributes) && e.Name == s.Events[j].Name {
-				continue
+		if len(s.Resource) == 0 || len(s.Resource) != len(clean) || &s.Resource[0] != &clean[0] {
+			if redactAttributes(&s.Resource) {
+				other = true
+			} else {
+				clean = s.Resource
 			}
-			if len(spans[i].Events) > 0 && &s.Events[0] == &spans[i].Events[0] {
-				s.Events = slices.Clone(s.Events)
-			}
-			s.Events[j], other = e, true
 		}
-		if !other {
+		other = redactEvents(&s.Events) || other
+		if other {
+			found[i] = s
+		}
+	}
+	return found
+}
+
+func redactEvents(all *[]sources.Event) (changed bool) {
+	for i := range *all {
+		e := (*all)[i]
+		e.Name = redact.Text(e.Name)
+		if !redactAttributes(&e.Attributes) && e.Name == (*all)[i].Name {
 			continue
 		}
 		if !changed {
-			clean, changed = slices.Clone(spans), true
+			*all, changed = slices.Clone(*all), true
 		}
-		clean[i] = s
+		(*all)[i] = e
 	}
-	return clean, changed
+	return changed
 }
 
 func redactAttributes(all *sources.Attributes) (changed bool) {

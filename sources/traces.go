@@ -83,12 +83,24 @@ type Attributes []Attribute
 
 // Get returns the value of the attribute, or an empty string.
 func (a Attributes) Get(key string) string {
+	if len(a) <= fewAttributes {
+		for i := range a {
+			if a[i].Key == key {
+				return a[i].Value
+			}
+		}
+		return ""
+	}
 	i := sort.Search(len(a), func(i int) bool { return a[i].Key >= key })
 	if i < len(a) && a[i].Key == key {
 		return a[i].Value
 	}
 	return ""
 }
+
+// fewAttributes are so many that to look whether each is the one takes less time than to halve
+// their list by the order of keys, since texts of different lengths are told apart at once.
+const fewAttributes = 16
 
 // Sort puts the attributes into the order that Get relies on.
 func (a Attributes) Sort() {
