@@ -50,7 +50,7 @@ func TestReplayOfRealAnswers(t *testing.T) {
 					args = append([]string{"unshare", "-n"}, args...)
 				}
 				cmd := exec.CommandContext(t.Context(), args[0], args[1:]...) //nolint:gosec // our own program
-				cmd.Env = append(os.Environ(), "XDG_CACHE_HOME="+dir, "XDG_CONFIG_HOME="+dir)
+				cmd.Env = append(os.Environ(), "XDG_CACHE_HOME="+filepath.Join(dir, "cache"), "XDG_CONFIG_HOME="+filepath.Join(dir, "config"))
 				if alone {
 					cmd.Env = []string{"HOME=" + dir}
 				}

@@ -182,7 +182,6 @@ type exam struct {
 
 	rows     []*row
 	sampled  map[sources.TraceID]*sources.Trace
-	stored   map[sources.TraceID]bool // of those that were looked up
 	labels   labelsSeen
 	onlyLogs []string
 }
@@ -194,7 +193,8 @@ type row struct {
 	alike      bool // names of different signals only look alike
 	signals    signals
 	exemplars  []found
-	checked    checks // of its exemplars
+	checked    checks                   // of its exemplars
+	stored     map[sources.TraceID]bool // of its traces, those that were looked up
 	records    sampledLog
 	recordIDs  checks
 	traces     int
@@ -213,7 +213,7 @@ type checks struct {
 func Examine(ctx context.Context, set sources.Set, o Options) *Report {
 	e := &exam{
 		set: set, options: o, signals: correlate.NewSignals(o.Names), tracer: set.TraceBackend(), servers: map[sources.Backend]*Server{},
-		metric: map[string]*signals{}, sampled: map[sources.TraceID]*sources.Trace{}, stored: map[sources.TraceID]bool{},
+		metric: map[string]*signals{}, sampled: map[sources.TraceID]*sources.Trace{},
 		report: &Report{
 			Schema: Schema, Time: o.Now.UTC(), Window: o.Window,
 			Servers: []Server{}, Services: []Service{}, Findings: []Finding{}, Missing: []correlate.Missing{}, Queries: []correlate.Query{},

@@ -30,7 +30,7 @@ func (e *exam) checkIDs(ctx context.Context) {
 		parts = append(parts, func() {
 			for _, one := range e.slowExemplars(r.exemplars) {
 				around := sources.Window{From: one.at.Add(-seconds(one.seconds)), To: one.at}
-				r.checked.take(e.isStored(ctx, one.id, around.Pad(time.Minute)))
+				r.checked.take(e.isStored(ctx, r, one.id, around.Pad(time.Minute)))
 				if r.checked.asked == exemplarChecks || r.checked.stored > 0 {
 					break
 				}
@@ -39,11 +39,11 @@ func (e *exam) checkIDs(ctx context.Context) {
 				if r.recordIDs.asked == idChecks || r.recordIDs.stored > 0 {
 					break
 				}
-				r.recordIDs.take(e.isStored(ctx, id, e.options.Window))
+				r.recordIDs.take(e.isStored(ctx, r, id, e.options.Window))
 			}
 			if r.records.withID == 0 && len(r.records.others) > 0 {
 				o := &r.records.others[0]
-				o.stored, _ = e.isStored(ctx, o.sample, e.options.Window)
+				o.stored, _ = e.isStored(ctx, r, o.sample, e.options.Window)
 			}
 		})
 	}
@@ -121,15 +121,14 @@ func settledIDs(ids []sources.TraceID) []sources.TraceID {
 	return ids
 }
 
-// isStored asks whether a trace is stored.
-func (e *exam) isStored(ctx context.Context, id sources.TraceID, around sources.Window) (stored, answered bool) {
-	e.mu.Lock()
-	known, asked := e.stored[id]
+// isStored asks whether a trace is stored. Services are looked at together, and each goes by what
+// was found out for itself and before: which questions are put must not depend on which of two
+// answers comes first.
+func (e *exam) isStored(ctx context.Context, r *row, id sources.TraceID, around sources.Window) (stored, answered bool) {
 	if e.sampled[id] != nil {
-		known, asked = true, true
+		return true, true
 	}
-	e.mu.Unlock()
-	if asked {
+	if known, asked := r.stored[id]; asked {
 		return known, true
 	}
 	_, err := e.set.Traces.Trace(ctx, id, around)
@@ -137,9 +136,10 @@ func (e *exam) isStored(ctx context.Context, id sources.TraceID, around sources.
 		e.failed(e.tracer, "whether traces are stored was not looked at", err)
 		return false, false
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.stored[id] = err == nil
+	if r.stored == nil {
+		r.stored = map[sources.TraceID]bool{}
+	}
+	r.stored[id] = err == nil
 	return err == nil, true
 }
 
