@@ -20,7 +20,7 @@ func TestReplayOfRealAnswers(t *testing.T) {
 	}
 	dir := t.TempDir()
 	program := filepath.Join(dir, "obs")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, ".").CombinedOutput(); err != nil { //nolint:gosec // our own program
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, ".").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	window := []string{"--from", rfc(d.hard.From), "--to", rfc(d.hard.To), "--baseline", rfc(d.gentle.From) + "/" + rfc(d.gentle.To)}
@@ -49,7 +49,7 @@ func TestReplayOfRealAnswers(t *testing.T) {
 				if alone && exec.CommandContext(t.Context(), "unshare", "-n", "true").Run() == nil {
 					args = append([]string{"unshare", "-n"}, args...)
 				}
-				cmd := exec.CommandContext(t.Context(), args[0], args[1:]...) //nolint:gosec // our own program
+				cmd := exec.CommandContext(t.Context(), args[0], args[1:]...)
 				cmd.Env = append(os.Environ(), "XDG_CACHE_HOME="+filepath.Join(dir, "cache"), "XDG_CONFIG_HOME="+filepath.Join(dir, "config"))
 				if alone {
 					cmd.Env = []string{"HOME=" + dir}
