@@ -2,6 +2,8 @@ package correlate
 
 import (
 	"fmt"
+	"runtime"
+	"sync"
 
 	"obs/correlate/spans"
 	"obs/sources"
@@ -14,7 +16,7 @@ func FromTree(tree *spans.Tree) Trace {
 	trace := Trace{
 		ID: tree.Trace.ID, SpanCount: len(tree.Nodes), Start: window.From.UTC(),
 		DurationSeconds: window.Duration().Seconds(),
-		CriticalPath:    make([]OnPath, 0, len(path)), Spans: make([]Span, 0, len(tree.Nodes)),
+		CriticalPath:    make([]OnPath, 0, len(path)),
 	}
 	if tree.Main != spans.None {
 		root := tree.Span(tree.Main)
@@ -29,36 +31,56 @@ func FromTree(tree *spans.Tree) Trace {
 		})
 	}
 	attempts := tree.Attempts()
+	order := make([]int, 0, len(tree.Nodes))
 	tree.Walk(func(i int) bool {
-		span, node := tree.Span(i), &tree.Nodes[i]
-		kept := Span{
-			ID: span.ID, ParentID: span.ParentID, Service: span.Service, Operation: span.Operation,
-			Kind: span.Kind, Error: node.Failed, StatusMessage: span.StatusMessage, Start: span.Start.UTC(),
-			DurationSeconds: span.Duration.Seconds(), SelfSeconds: node.Self.Seconds(),
-			CriticalSeconds: node.Critical.Seconds(), Depth: node.Depth, Orphan: node.Orphan,
-			Attributes: span.Attributes, Resource: span.Resource, Events: span.Events,
-		}
-		for _, link := range span.Links {
-			kept.Links = append(kept.Links, Link(link))
-		}
-		if a, ok := attempts[i]; ok {
-			kept.Attempt, kept.Attempts = a.Number, a.Of
-		}
-		if kept.Error {
-			trace.ErrorCount++
-		}
-		if kept.Orphan {
-			trace.OrphanCount++
-		}
-		trace.Spans = append(trace.Spans, kept)
+		order = append(order, i)
 		return true
 	})
+	trace.Spans = make([]Span, len(order))
+	onAllProcessors(len(order), func(from, to int) {
+		for at := from; at < to; at++ {
+			trace.Spans[at] = fromNode(tree, order[at], attempts)
+		}
+	})
+	for i := range trace.Spans {
+		trace.ErrorCount += oneIf(trace.Spans[i].Error)
+		trace.OrphanCount += oneIf(trace.Spans[i].Orphan)
+	}
 	for _, skew := range tree.Skews() {
 		trace.Remarks = append(trace.Remarks, fmt.Sprintf(
 			"the clocks of %s and %s differ by at least %s: spans of %s begin before the calls to them do",
 			skew.Caller, skew.Callee, Seconds(skew.AtLeast.Seconds()), skew.Callee))
 	}
 	return trace
+}
+
+// fromNode turns one span of a tree into the case's form.
+func fromNode(tree *spans.Tree, i int, attempts map[int]spans.Attempt) Span {
+	span, node := tree.Span(i), &tree.Nodes[i]
+	kept := Span{
+		ID: span.ID, ParentID: span.ParentID, Service: span.Service, Operation: span.Operation,
+		Kind: span.Kind, Error: node.Failed, StatusMessage: span.StatusMessage, Start: span.Start.UTC(),
+		DurationSeconds: span.Duration.Seconds(), SelfSeconds: node.Self.Seconds(),
+		CriticalSeconds: node.Critical.Seconds(), Depth: node.Depth, Orphan: node.Orphan,
+		Attributes: span.Attributes, Resource: span.Resource, Events: span.Events,
+	}
+	for _, link := range span.Links {
+		kept.Links = append(kept.Links, Link(link))
+	}
+	if a, ok := attempts[i]; ok {
+		kept.Attempt, kept.Attempts = a.Number, a.Of
+	}
+	return kept
+}
+
+// onAllProcessors calls each with the parts of a range of n, at the same time.
+func onAllProcessors(n int, each func(from, to int)) {
+	parts := runtime.GOMAXPROCS(0)
+	var group sync.WaitGroup
+	for part := range parts {
+		group.Go(func() { each(n*part/parts, n*(part+1)/parts) })
+	}
+	group.Wait()
 }
 
 // Window is the trace's own time: from its first span's start to its last one's end.

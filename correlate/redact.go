@@ -2,7 +2,6 @@ package correlate
 
 import (
 	"reflect"
-	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -143,23 +142,19 @@ func redactedMap(v reflect.Value) (clean reflect.Value, changed bool) {
 // redactedSpans does the same without reflection and on all processors, for traces of tens of
 // thousands of spans.
 func redactedSpans(spans []Span) (clean []Span, changed bool) {
-	parts := runtime.GOMAXPROCS(0)
-	found := make([]map[int]Span, parts)
-	var group sync.WaitGroup
-	for part := range parts {
-		from, to := len(spans)*part/parts, len(spans)*(part+1)/parts
-		group.Go(func() { found[part] = redactRange(spans, from, to) })
-	}
-	group.Wait()
+	var mu sync.Mutex
 	clean = spans
-	for _, of := range found {
-		for i, s := range of {
+	onAllProcessors(len(spans), func(from, to int) {
+		found := redactRange(spans, from, to)
+		mu.Lock()
+		defer mu.Unlock()
+		for i, s := range found {
 			if !changed {
 				clean, changed = slices.Clone(spans), true
 			}
 			clean[i] = s
 		}
-	}
+	})
 	return clean, changed
 }
 

@@ -94,13 +94,15 @@ func described(text string) string {
 }
 
 func (s *seen) addServices(now time.Time, names ...string) {
+	now = now.UTC().Truncate(time.Second)
 	for _, name := range names {
-		if completable(name) {
-			if s.Services == nil {
-				s.Services = map[string]time.Time{}
-			}
-			s.Services[name] = now.UTC().Truncate(time.Second)
+		if s.Services[name].Equal(now) || !completable(name) { // a trace may name it thousands of times
+			continue
 		}
+		if s.Services == nil {
+			s.Services = map[string]time.Time{}
+		}
+		s.Services[name] = now
 	}
 }
 

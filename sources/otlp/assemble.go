@@ -5,6 +5,7 @@ import (
 	"math"
 	"runtime"
 	"slices"
+	"sync"
 	"time"
 
 	"obs/sources"
@@ -34,12 +35,17 @@ func (a *Assembly) Traces() []sources.Trace {
 	rank := map[sources.TraceID]int32{}
 	var counts []int
 	order := make([]key, len(a.Spans))
+	var last sources.TraceID // which the next is too, where a whole trace was asked for
+	at := int32(0)
 	for i, s := range a.Spans {
-		at, known := rank[s.TraceID]
-		if !known {
-			at = int32(len(counts))
-			rank[s.TraceID] = at
-			counts = append(counts, 0)
+		if i == 0 || s.TraceID != last {
+			known := false
+			if at, known = rank[s.TraceID]; !known {
+				at = int32(len(counts))
+				rank[s.TraceID] = at
+				counts = append(counts, 0)
+			}
+			last = s.TraceID
 		}
 		counts[at]++
 		order[i] = key{s.Start.UnixNano(), at, int32(i)}
@@ -57,10 +63,12 @@ func (a *Assembly) Traces() []sources.Trace {
 	var all []sources.Trace
 	for _, n := range counts {
 		spans := make([]sources.Span, n)
-		for i, k := range order[:n] {
-			spans[i] = *a.Spans[k.nth]
-			a.Spans[k.nth] = nil
-		}
+		inParts(n, func(from, to int) {
+			for i, k := range order[from:to] {
+				spans[from+i] = *a.Spans[k.nth]
+				a.Spans[k.nth] = nil
+			}
+		})
 		order = order[n:]
 		all = append(all, sources.Trace{ID: spans[0].TraceID, Spans: withoutRepeats(spans)})
 	}
@@ -68,6 +76,19 @@ func (a *Assembly) Traces() []sources.Trace {
 		runtime.GC()
 	}
 	return all
+}
+
+// inParts calls each with the parts of a range of n, on all processors where n is large.
+func inParts(n int, each func(from, to int)) {
+	parts := runtime.GOMAXPROCS(0)
+	if n < manySpans {
+		parts = 1
+	}
+	var group sync.WaitGroup
+	for part := range parts {
+		group.Go(func() { each(n*part/parts, n*(part+1)/parts) })
+	}
+	group.Wait()
 }
 
 // manySpans are so many that it is worth a collection that what they were gathered in is let
@@ -105,17 +126,28 @@ func withoutRepeats(ordered []sources.Span) []sources.Span {
 		kind    sources.Kind
 	}
 	seen := map[identity]bool{} // of the spans that start together
-	var start time.Time
-	return slices.DeleteFunc(ordered, func(s sources.Span) bool {
-		if !s.Start.Equal(start) {
-			clear(seen)
-			start = s.Start
+	kept := ordered[:0]
+	for from, to := 0, 0; from < len(ordered); from = to {
+		for to = from + 1; to < len(ordered) && ordered[to].Start.Equal(ordered[from].Start); {
+			to++
 		}
-		this := identity{s.ID, s.Service, s.Kind}
-		repeated := seen[this] && s.ID != NoSpanID
-		seen[this] = true
-		return repeated
-	})
+		if to == from+1 { // nearly always
+			kept = append(kept, ordered[from])
+			continue
+		}
+		clear(seen)
+		for i := from; i < to; i++ {
+			s := &ordered[i]
+			this := identity{s.ID, s.Service, s.Kind}
+			if seen[this] && s.ID != NoSpanID {
+				continue
+			}
+			seen[this] = true
+			kept = append(kept, *s)
+		}
+	}
+	clear(ordered[len(kept):])
+	return kept
 }
 
 // moment is a time as nanoseconds since 1970, and clamped to what those can hold in
