@@ -127,24 +127,24 @@ func withoutRepeats(ordered []sources.Span) []sources.Span {
 	}
 	seen := map[identity]bool{} // of the spans that start together
 	kept := ordered[:0]
-	for from, to := 0, 0; from < len(ordered); from = to {
-		for to = from + 1; to < len(ordered) && ordered[to].Start.Equal(ordered[from].Start); {
+	for from := 0; from < len(ordered); {
+		to := from + 1
+		for to < len(ordered) && ordered[to].Start.Equal(ordered[from].Start) {
 			to++
-		}
-		if to == from+1 { // nearly always
-			kept = append(kept, ordered[from])
-			continue
 		}
 		clear(seen)
 		for i := from; i < to; i++ {
 			s := &ordered[i]
-			this := identity{s.ID, s.Service, s.Kind}
-			if seen[this] && s.ID != NoSpanID {
-				continue
+			if to > from+1 { // which is rare
+				this := identity{s.ID, s.Service, s.Kind}
+				if seen[this] && s.ID != NoSpanID {
+					continue
+				}
+				seen[this] = true
 			}
-			seen[this] = true
 			kept = append(kept, *s)
 		}
+		from = to
 	}
 	clear(ordered[len(kept):])
 	return kept
