@@ -216,12 +216,13 @@ func (s *scanner) plain(quoted jsontext.Value) []byte {
 	return s.unquoted
 }
 
-// interned gives texts that occur again the same memory. A text's place is found by its
-// hash, and a newcomer takes the place of the one before: most texts of an answer are few
-// names and values, and those that are not must not pile up here.
+// interned gives texts that occur again the same memory. A text has two places, found by its
+// hash, of which a newcomer takes the one that was used longer ago: most texts of an answer are
+// few names and values, and those that are not must not pile up here. With one place, two names
+// of every span that share it would drive each other out thousands of times.
 type interned struct {
 	seed  maphash.Seed
-	known []string
+	known [][2]string // the one used last first
 }
 
 // internedTexts is some times as many as even a large system's traces have names of
@@ -233,11 +234,15 @@ func (i *interned) of(text []byte) string {
 		return ""
 	}
 	if i.known == nil {
-		i.seed, i.known = maphash.MakeSeed(), make([]string, internedTexts)
+		i.seed, i.known = maphash.MakeSeed(), make([][2]string, internedTexts/2)
 	}
-	place := &i.known[maphash.Bytes(i.seed, text)%internedTexts]
-	if *place != string(text) {
-		*place = string(text)
+	places := &i.known[maphash.Bytes(i.seed, text)%(internedTexts/2)]
+	if places[0] == string(text) {
+		return places[0]
 	}
-	return *place
+	if places[1] != string(text) {
+		places[1] = string(text)
+	}
+	places[0], places[1] = places[1], places[0]
+	return places[0]
 }
