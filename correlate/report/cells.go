@@ -21,7 +21,12 @@ func Fit(s string, width int) string {
 	if width < 1 {
 		return ""
 	}
-	return ansi.Truncate(s, width, "…")
+	// Of some marks it cuts behind one cell what takes two, as a digit with a variation selector.
+	for less := 0; ; less++ {
+		if cut := ansi.Truncate(s, width-less, "…"); cells(cut) <= width || less == width {
+			return cut
+		}
+	}
 }
 
 // cells is how wide text is between two spaces, with which a mark at either end of it

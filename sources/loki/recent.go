@@ -26,6 +26,8 @@ type recent struct {
 	begin  time.Time // where the tail began
 	newest time.Time // time of the newest record, though not later than when it came
 	forgot time.Time // before this, records were forgotten for lack of room
+	held   time.Time // until heldTo, records from here on are remembered, however old they are
+	heldTo time.Time
 	most   int
 	seed   maphash.Seed
 	known  map[uint64]struct{}
@@ -53,15 +55,23 @@ func (r *recent) add(record sources.Record, now time.Time) bool {
 	if at := earlier(record.Time, now); at.After(r.newest) {
 		r.newest = at
 	}
-	r.forget()
+	r.forget(now)
 	return true
 }
 
-func (r *recent) forget() {
+// hold keeps all records from a moment on in memory for a while, since the server is about to
+// send the last of them again.
+func (r *recent) hold(from, until time.Time) { r.held, r.heldTo = from, until }
+
+func (r *recent) forget(now time.Time) {
+	wanted := r.newest.Add(-overlap)
+	if now.Before(r.heldTo) {
+		wanted = earlier(wanted, r.held)
+	}
 	for len(r.order) > 0 {
 		oldest := r.order[0]
 		full := len(r.order) > r.most
-		if !full && !oldest.time.Before(r.newest.Add(-overlap)) {
+		if !full && !oldest.time.Before(wanted) {
 			return
 		}
 		if full {

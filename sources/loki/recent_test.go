@@ -85,3 +85,23 @@ func TestRecentIsBounded(t *testing.T) {
 		t.Errorf("%d known after a quiet time", len(r.known))
 	}
 }
+
+// Records that were caught up with are known as they come again, also those that are older than
+// what is remembered otherwise.
+func TestHeldRecords(t *testing.T) {
+	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+	r := newRecent(now.Add(-10 * time.Minute))
+	r.hold(r.resume(), now.Add(overlap))
+	old := sources.Record{Time: now.Add(-5 * time.Minute), Line: "old"}
+	young := sources.Record{Time: now, Line: "young"}
+	if !r.add(old, now) || !r.add(young, now) {
+		t.Error("a record is called known")
+	}
+	if r.add(old, now) || r.add(young, now) {
+		t.Error("a record that comes again is called new")
+	}
+	later := now.Add(2 * overlap)
+	if !r.add(sources.Record{Time: later, Line: "later"}, later) || len(r.order) != 1 {
+		t.Errorf("%d records are remembered after the hold, want 1", len(r.order))
+	}
+}

@@ -109,6 +109,8 @@ func (t *tail) final(err error) bool {
 // connection follows over one connection until it fails or ctx ends.
 func (t *tail) connection(ctx context.Context) error {
 	t.alive = false
+	// What is caught up with comes again over the connection, its newest records at once.
+	t.recent.hold(t.recent.resume(), time.Now().Add(overlap))
 	socket, err := t.open(ctx)
 	if err != nil {
 		return err

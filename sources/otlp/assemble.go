@@ -39,7 +39,7 @@ func (a *Assembly) Traces() []sources.Trace {
 	at := int32(0)
 	for i, s := range a.Spans {
 		if i == 0 || s.TraceID != last {
-			known := false
+			var known bool
 			if at, known = rank[s.TraceID]; !known {
 				at = int32(len(counts))
 				rank[s.TraceID] = at
