@@ -2,8 +2,6 @@ package correlate
 
 import (
 	"fmt"
-	"runtime"
-	"sync"
 
 	"obs/correlate/spans"
 	"obs/sources"
@@ -37,7 +35,7 @@ func FromTree(tree *spans.Tree) Trace {
 		return true
 	})
 	trace.Spans = make([]Span, len(order))
-	onAllProcessors(len(order), func(from, to int) {
+	sources.OnAllProcessors(len(order), func(from, to int) {
 		for at := from; at < to; at++ {
 			trace.Spans[at] = fromNode(tree, order[at], attempts)
 		}
@@ -71,16 +69,6 @@ func fromNode(tree *spans.Tree, i int, attempts map[int]spans.Attempt) Span {
 		kept.Attempt, kept.Attempts = a.Number, a.Of
 	}
 	return kept
-}
-
-// onAllProcessors calls each with the parts of a range of n, at the same time.
-func onAllProcessors(n int, each func(from, to int)) {
-	parts := runtime.GOMAXPROCS(0)
-	var group sync.WaitGroup
-	for part := range parts {
-		group.Go(func() { each(n*part/parts, n*(part+1)/parts) })
-	}
-	group.Wait()
 }
 
 // Window is the trace's own time: from its first span's start to its last one's end.

@@ -144,7 +144,7 @@ func redactedMap(v reflect.Value) (clean reflect.Value, changed bool) {
 func redactedSpans(spans []Span) (clean []Span, changed bool) {
 	var mu sync.Mutex
 	clean = spans
-	onAllProcessors(len(spans), func(from, to int) {
+	sources.OnAllProcessors(len(spans), func(from, to int) {
 		found := redactRange(spans, from, to)
 		mu.Lock()
 		defer mu.Unlock()

@@ -209,9 +209,10 @@ func (g *gate) caseExit(w world, c *correlate.Case) error {
 	}
 	var r ruling
 	g.words(&r, c.Verdict, c.Partial(), c.Missing, func(l *limit) {
+		at := slices.IndexFunc(c.Suspects, func(s correlate.Suspect) bool { return l.met(s.Score) })
 		switch {
-		case len(c.Suspects) > 0 && slices.ContainsFunc(c.Suspects, func(s correlate.Suspect) bool { return l.met(s.Score) }):
-			s := c.Suspects[slices.IndexFunc(c.Suspects, func(s correlate.Suspect) bool { return l.met(s.Score) })]
+		case at >= 0:
+			s := &c.Suspects[at]
 			r.met = append(r.met, fmt.Sprintf("%s: suspect %s has %s", l.text, s.Service, correlate.Quantity(s.Score, "")))
 		case c.Verdict == correlate.Inconclusive:
 			r.unjudged = append(r.unjudged, l.text+" cannot be judged: there is too little data to suspect anybody")

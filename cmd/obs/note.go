@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
@@ -169,22 +170,21 @@ func runNotes(ctx context.Context, o *notesOptions, w world) error {
 	ctx, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
 	found := correlate.ReadNotes(ctx, from, o.connection.Ledger, window, correlate.IncidentName(o.incident))
-	if err := writeNotes(w, found, o.output); err != nil {
+	if err := writeNotes(w.out, found, o.form(w)); err != nil {
 		return &exitError{code: exitFailed, err: fmt.Errorf("writing the notes: %w", err)}
 	}
 	outcome := &correlate.Case{Missing: found.Missing, Queries: found.Queries, Interrupted: ctx.Err() != nil}
 	return o.tableExit(w, o.form(w), outcome, len(found.Notes) == 0)
 }
 
-func writeNotes(w world, l *correlate.NoteList, form string) error {
-	write := report.NotesText
-	switch {
-	case form == "json":
-		write = report.NotesJSON
-	case form == "markdown":
-		write = report.NotesMarkdown
-	case !w.shown:
-		write = report.NotesPiped
+func writeNotes(out io.Writer, l *correlate.NoteList, form string) error {
+	switch form {
+	case "json":
+		return report.NotesJSON(out, l)
+	case "markdown":
+		return report.NotesMarkdown(out, l)
+	case piped:
+		return report.NotesPiped(out, l)
 	}
-	return write(w.out, l)
+	return report.NotesText(out, l)
 }

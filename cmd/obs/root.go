@@ -164,7 +164,7 @@ Any one of the three will do; with all of them the walk goes all the way.`,
 			w.selected.flags(cmd)
 		}
 	}
-	w.tape.commands(root)
+	w.tape.commands(w, root)
 	completions(w, root)
 	root.SetHelpCommand(newHelp(root))
 	return root

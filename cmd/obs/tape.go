@@ -74,7 +74,7 @@ func (t *tape) on() bool { return t != nil && !t.began.IsZero() }
 var recordable = []string{"triage", "trace", "services", "alerts", "logs", "doctor"}
 
 // commands gives the flags to whom they belong.
-func (t *tape) commands(root *cobra.Command) {
+func (t *tape) commands(w world, root *cobra.Command) {
 	if t == nil {
 		return
 	}
@@ -100,7 +100,7 @@ func (t *tape) commands(root *cobra.Command) {
 			if err != nil {
 				return err
 			}
-			return t.end(cmd, run(cmd, given))
+			return t.end(w, run(cmd, given))
 		}
 	}
 }
@@ -108,7 +108,7 @@ func (t *tape) commands(root *cobra.Command) {
 // ownFlags belong to one run and not to what it asks: those of connections, of output and of
 // the exit status. Of these a replay may have others.
 var ownFlags = []string{
-	"profile", "prometheus-url", "loki-url", "jaeger-url", "tempo-url", "alertmanager-url",
+	"profile", "prometheus-url", "loki-url", "jaeger-url", "tempo-url", "alertmanager-url", "notes-url",
 	"output", "save", "no-color", "verbose", "quiet", "jq", "template", "check", "fail-on", "record", "replay",
 }
 
@@ -279,10 +279,10 @@ func (t *tape) triages(q correlate.Question) {
 }
 
 // end writes the recording, however the run went: one that failed is worth looking at.
-func (t *tape) end(cmd *cobra.Command, went error) error {
+func (t *tape) end(w world, went error) error {
 	if t.player != nil {
 		if n := t.player.Unknown(); n > 0 {
-			_, _ = fmt.Fprintf(cmd.ErrOrStderr(), "obs: the recording does not hold %d of the questions: another obs recorded it, or the screen asked further (%s)\n", n, sources.Printable(t.played.Obs))
+			_, _ = fmt.Fprintf(w.err, "obs: the recording does not hold %d of the questions: another obs recorded it, or the screen asked further (%s)\n", n, sources.Printable(t.played.Obs))
 		}
 		return went
 	}
@@ -294,28 +294,15 @@ func (t *tape) end(cmd *cobra.Command, went error) error {
 	if len(kept.Exchanges) == 0 {
 		return went // nothing was asked, and why is told
 	}
-	size := int64(0)
-	err := writeWhole(t.record, func(out io.Writer) error {
-		counting := &counter{to: out}
-		defer func() { size = counting.n }()
-		return kept.Write(counting, strings.HasSuffix(t.record, ".gz"))
-	})
+	err := writeWhole(t.record, func(out io.Writer) error { return kept.Write(out, strings.HasSuffix(t.record, ".gz")) })
 	if err != nil {
 		return &exitError{code: exitFailed, err: errors.Join(errors.Unwrap(went), fmt.Errorf("--record: %w", err))}
 	}
-	_, _ = fmt.Fprintf(cmd.ErrOrStderr(), "obs: %d exchanges are in %s, %s: obs %s --replay shows them again\n",
-		len(kept.Exchanges), sources.Printable(t.record), report.Bytes(size), kept.Command)
+	size := ""
+	if file, err := os.Stat(t.record); err == nil {
+		size = ", " + report.Bytes(file.Size())
+	}
+	_, _ = fmt.Fprintf(w.remarks(), "obs: %d exchanges are in %s%s: obs %s --replay shows them again\n",
+		len(kept.Exchanges), sources.Printable(t.record), size, kept.Command)
 	return went
-}
-
-// counter counts what is written.
-type counter struct {
-	to io.Writer
-	n  int64
-}
-
-func (c *counter) Write(p []byte) (int, error) {
-	n, err := c.to.Write(p)
-	c.n += int64(n)
-	return n, err
 }

@@ -192,7 +192,7 @@ func (w *watching) first(ctx context.Context) (done bool, err error) {
 		return true, w.ended()
 	case !look.Case.Answered():
 		if err := sayMissing(w.world, look.Case, "text"); err != nil {
-			return true, &exitError{code: exitFailed, err: err}
+			return true, err
 		}
 		return true, brokenExit(look.Case)
 	}

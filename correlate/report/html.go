@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 
 	"obs/correlate"
 	"obs/sources"
@@ -17,7 +18,10 @@ import (
 //go:embed html.tmpl html_style.tmpl
 var htmlFiles embed.FS
 
-var htmlTemplate = template.Must(template.ParseFS(htmlFiles, "html.tmpl", "html_style.tmpl"))
+// htmlTemplate is parsed for the first page: most runs write none.
+var htmlTemplate = sync.OnceValue(func() *template.Template {
+	return template.Must(template.ParseFS(htmlFiles, "html.tmpl", "html_style.tmpl"))
+})
 
 // HTML writes the case as one page that needs nothing else: no script, no font, no address
 // that a browser would ask. Links to backends are followed only by whoever clicks them.
@@ -25,7 +29,7 @@ func HTML(w io.Writer, c *correlate.Case) error {
 	view := newHTMLView(c)
 	printableTexts(reflect.ValueOf(view).Elem())
 	var b bytes.Buffer
-	if err := htmlTemplate.ExecuteTemplate(&b, "html.tmpl", view); err != nil {
+	if err := htmlTemplate().ExecuteTemplate(&b, "html.tmpl", view); err != nil {
 		return err
 	}
 	_, err := w.Write(b.Bytes())

@@ -44,17 +44,22 @@ type RecordedExplore struct {
 func (s *Settings) Recorded() Recorded {
 	r := Recorded{Since: s.Since, Baseline: s.Baseline, Names: RecordedNames(s.Names), Backends: []RecordedBackend{}}
 	for _, k := range kinds {
-		t, found := s.Targets[k.backend]
-		if !found {
-			continue
+		if t, found := s.Targets[k.backend]; found {
+			r.Backends = append(r.Backends, t.recorded(k.backend))
 		}
-		b := RecordedBackend{Backend: k.backend, URL: transport.Redact(t.URL), Origin: t.Origin, Tenant: t.Access.Tenant}
-		if e := t.explore; e != nil {
-			b.Explore = &RecordedExplore{Grafana: e.grafana, UID: e.uid, Kind: e.kind}
-		}
-		r.Backends = append(r.Backends, b)
+	}
+	if s.Notes != nil {
+		r.Backends = append(r.Backends, s.Notes.recorded(notesBackend))
 	}
 	return r
+}
+
+func (t *Target) recorded(backend sources.Backend) RecordedBackend {
+	b := RecordedBackend{Backend: backend, URL: transport.Redact(t.URL), Origin: t.Origin, Tenant: t.Access.Tenant}
+	if e := t.explore; e != nil {
+		b.Explore = &RecordedExplore{Grafana: e.grafana, UID: e.uid, Kind: e.kind}
+	}
+	return b
 }
 
 // Replay are the settings of a run that was recorded. What is configured here counts for
@@ -68,6 +73,10 @@ func Replay(r Recorded, o Options) *Settings {
 		t := Target{URL: b.URL, Origin: b.Origin, Access: transport.Access{Tenant: b.Tenant}}
 		if e := b.Explore; e != nil {
 			t.explore = &explore{grafana: e.Grafana, uid: e.UID, kind: e.Kind}
+		}
+		if b.Backend == notesBackend {
+			s.Notes = &t
+			continue
 		}
 		s.Targets[b.Backend] = t
 	}

@@ -5,7 +5,6 @@ import (
 	"math"
 	"runtime"
 	"slices"
-	"sync"
 	"time"
 
 	"obs/sources"
@@ -63,7 +62,7 @@ func (a *Assembly) Traces() []sources.Trace {
 	var all []sources.Trace
 	for _, n := range counts {
 		spans := make([]sources.Span, n)
-		inParts(n, func(from, to int) {
+		sources.OnAllProcessors(n, func(from, to int) {
 			for i, k := range order[from:to] {
 				spans[from+i] = *a.Spans[k.nth]
 				a.Spans[k.nth] = nil
@@ -76,19 +75,6 @@ func (a *Assembly) Traces() []sources.Trace {
 		runtime.GC()
 	}
 	return all
-}
-
-// inParts calls each with the parts of a range of n, on all processors where n is large.
-func inParts(n int, each func(from, to int)) {
-	parts := runtime.GOMAXPROCS(0)
-	if n < manySpans {
-		parts = 1
-	}
-	var group sync.WaitGroup
-	for part := range parts {
-		group.Go(func() { each(n*part/parts, n*(part+1)/parts) })
-	}
-	group.Wait()
 }
 
 // manySpans are so many that it is worth a collection that what they were gathered in is let
