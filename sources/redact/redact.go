@@ -8,6 +8,7 @@ package redact
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -42,12 +43,16 @@ var Shapes = []Shape{
 // without marks between their words.
 const Names = `authorization|cookie|passw|passphrase|secret|apikey|token|credential|signature|jwt|csrf|xsrf`
 
-// nameHints are beginnings of those, as text has them.
-var nameHints = []string{"authorization", "cookie", "passw", "passphrase", "pwd", "secret", "api", "token", "credential", "signature", "jwt", "csrf", "xsrf"}
+// words are what such names contain as text has them, but for api_key, whose words may stand apart.
+var words = []string{"authorization", "cookie", "passw", "passphrase", "pwd", "secret", "token", "credential", "signature", "jwt", "csrf", "xsrf"}
+
+// nameHints are beginnings of all of them.
+var nameHints = append(slices.Clone(words), "api")
+
+// name ends a name that a secret goes by. Whatever stands before is of no interest.
+var name = `((?:` + strings.Join(words, "|") + `|api[_.-]?key)[a-z0-9_.-]*)`
 
 const (
-	// name ends a name that a secret goes by. Whatever stands before is of no interest.
-	name = `((?:authorization|cookie|passw|passphrase|pwd|secret|api[_.-]?key|token|credential|signature|jwt|csrf|xsrf)[a-z0-9_.-]*)`
 	// between is what stands between a name and its value: name=value, name: value, and both in
 	// quotes as JSON has them, or JSON within JSON.
 	between = `(?:\\*["'])?\s*[=:]\s*(?:\\*["'])?(?:(?:basic|bearer|digest|token)\s+)?`
