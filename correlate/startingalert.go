@@ -286,9 +286,9 @@ const (
 
 // Window is the time that the alert makes worth looking at, and whether it is cut: from shortly
 // before its expression began to hold, or that of an alert beside it, until now, or until it was
-// over. Of an alert that has
-// been there for longer than an hour it is the beginning, where the change is; the alert then
-// remarks that. ok is false where it is not known since when the alert is there.
+// over. Of an alert that has been there for longer than an hour it is the beginning, where the
+// change is; the alert then remarks that. ok is false where it is not known since when the alert
+// is there.
 func (a *StartingAlert) Window(now time.Time) (w sources.Window, cut, ok bool) {
 	if a.Held.IsZero() || a.Held.After(now) {
 		return w, false, false
