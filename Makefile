@@ -26,7 +26,7 @@ RACE_TIMEOUT := -timeout 40m
 INTEGRATION := go test -tags integration -count=1 -p 1 -timeout 30m
 
 # Folders named testdata are left out of ./..., so their programs are named.
-SHIP := ./testdata/backends/ship ./testdata/picture ./testdata/terminal ./testdata/incidents ./testdata/bigtrace
+SHIP := ./testdata/backends ./testdata/backends/ship ./testdata/picture ./testdata/terminal ./testdata/incidents ./testdata/bigtrace
 SCRIPTS := $(BACKENDS) .ci/run $(wildcard docs/runbooks/*.sh)
 
 LOAD_REQUESTS ?= 200

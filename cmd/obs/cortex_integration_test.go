@@ -19,11 +19,12 @@ import (
 	"obs/correlate"
 	"obs/sources"
 	"obs/sources/sandbox/shop"
+	"obs/testdata/backends"
 )
 
 // The shop's metrics in Cortex, for a tenant, lead to the same suspect as in Prometheus.
 func TestTriageOfCortex(t *testing.T) {
-	addresses := ownBackends(t)
+	addresses := backends.Start(t, 1400).Settings
 	const tenant = "shop"
 	cortex, err := url.Parse(addresses["CORTEX_URL"])
 	if err != nil {

@@ -8,13 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
 
 	"obs/sources/sandbox/shop"
+	"obs/testdata/backends"
 )
 
 // realTable is the table of scenarios as triage finds them in real backends.
@@ -27,7 +26,7 @@ const apart = 60 * 24 * time.Hour
 // Every scenario, written into real backends and triaged there, says what it says in the
 // sandbox. The servers are a set of the test's own, with nothing else in them.
 func TestScenariosInRealBackends(t *testing.T) {
-	addresses := ownBackends(t)
+	addresses := backends.Start(t, 1400).Settings
 	var outcomes []*outcome
 	for i, scenario := range shop.Scenarios() {
 		// A seed of its own, since trace IDs come of it, and Jaeger holds all scenarios.
@@ -71,28 +70,4 @@ func (o *outcome) runInReal(t *testing.T, addresses map[string]string, now time.
 	if err := errors.Join(json.Unmarshal(out.Bytes(), &o.found), published(out.Bytes())); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// ownBackends starts a fresh set of servers beside any other, and stops it at the end.
-func ownBackends(t *testing.T) map[string]string {
-	t.Helper()
-	environment := append(os.Environ(), "OBS_BACKENDS_STATE="+t.TempDir(), fmt.Sprintf("OBS_BACKENDS_PORT_SHIFT=%d", 1400))
-	script := func(verb string) string {
-		cmd := exec.Command(backendsScript, verb)
-		cmd.Env = environment
-		var said bytes.Buffer
-		cmd.Stderr = &said
-		output, err := cmd.Output()
-		if err != nil {
-			t.Fatalf("%s: %v\n%s", verb, err, said.String())
-		}
-		return string(output)
-	}
-	t.Cleanup(func() { script("down") })
-	addresses := map[string]string{}
-	for _, field := range strings.Fields(strings.TrimPrefix(script("up"), "export ")) {
-		name, value, _ := strings.Cut(field, "=")
-		addresses[name] = value
-	}
-	return addresses
 }

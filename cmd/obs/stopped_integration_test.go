@@ -3,26 +3,17 @@
 package main
 
 import (
-	"os/exec"
 	"testing"
 
 	"obs/correlate"
 	"obs/sources"
+	"obs/testdata/backends"
 )
-
-const backendsScript = "../../testdata/backends/backends"
-
-func control(t *testing.T, verb, name string) {
-	t.Helper()
-	if output, err := exec.Command(backendsScript, verb, name).CombinedOutput(); err != nil {
-		t.Fatalf("%s %s: %v\n%s", verb, name, err, output)
-	}
-}
 
 // Each backend stopped in turn costs its own part of the case, and nothing else. Jaeger
 // comes last, as its store does not outlive it.
 func TestEachBackendStoppedInTurn(t *testing.T) {
-	d := mustDrive(t)
+	d, servers := mustDrive(t), backends.Started(t)
 	tests := []struct {
 		name  string
 		check func(*testing.T, *correlate.Case)
@@ -57,8 +48,8 @@ func TestEachBackendStoppedInTurn(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			control(t, "stop", test.name)
-			defer control(t, "start", test.name)
+			servers.Stop(t, test.name)
+			defer servers.Resume(t, test.name)
 			c, status := obsCase(t, d.pinned()...)
 			if status != exitPartial {
 				t.Errorf("status %d, want %d", status, exitPartial)

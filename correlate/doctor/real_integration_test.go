@@ -3,7 +3,6 @@
 package doctor_test
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -13,7 +12,6 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -26,37 +24,13 @@ import (
 	"obs/sources/connect"
 	"obs/sources/sandbox/loader"
 	"obs/sources/sandbox/shop"
+	"obs/testdata/backends"
 )
 
 // These tests plant faults of the plumbing in real Prometheus, Loki and Jaeger, and want each
 // to be found. The servers are a set of the tests' own, since Jaeger counts the spans that it
 // is sent as if they were of now, which would look like traffic to other tests. In it each fault
 // has a time and names of services of its own, so that none disturbs another.
-
-const backendsScript = "../../testdata/backends/backends"
-
-// ownBackends starts the servers, and stops them at the end. Settings and the script go by the
-// environment.
-func ownBackends(t *testing.T) {
-	t.Helper()
-	t.Setenv("OBS_BACKENDS_STATE", t.TempDir())
-	t.Setenv("OBS_BACKENDS_PORT_SHIFT", "1600")
-	script := func(verb string) string {
-		cmd := exec.Command(backendsScript, verb)
-		var said bytes.Buffer
-		cmd.Stderr = &said
-		output, err := cmd.Output()
-		if err != nil {
-			t.Fatalf("%s: %v\n%s", verb, err, said.String())
-		}
-		return string(output)
-	}
-	t.Cleanup(func() { script("down") })
-	for _, field := range strings.Fields(strings.TrimPrefix(script("up"), "export ")) {
-		name, value, _ := strings.Cut(field, "=")
-		t.Setenv(name, value)
-	}
-}
 
 func setting(t *testing.T, name string) string {
 	t.Helper()
@@ -230,15 +204,18 @@ func healthy(t *testing.T, r *doctor.Report) {
 }
 
 func TestReal(t *testing.T) {
-	ownBackends(t)
+	servers := backends.Start(t, 1600)
+	for name, value := range servers.Settings {
+		t.Setenv(name, value)
+	}
 	t.Run("faults", realFaults)
 	t.Run("reach", realReach)
-	t.Run("ways", realWays)
+	t.Run("ways", func(t *testing.T) { realWays(t, servers) })
 }
 
 // A shop in which nothing is missing gets full marks from real servers, and what is wrong with
 // the way to one of them is found and named, with the rest still examined.
-func realWays(t *testing.T) {
+func realWays(t *testing.T, servers *backends.Servers) {
 	p := placeOf(0)
 	at := realAddresses(t)
 	p.standReal(t, at, nil)
@@ -267,7 +244,7 @@ func realWays(t *testing.T) {
 		says    string // in the statement or what mends it
 	}{
 		{
-			name: "Loki is stopped", change: func(t *testing.T, _ *addresses) { stopped(t, "loki") },
+			name: "Loki is stopped", change: func(t *testing.T, _ *addresses) { stopped(t, servers, "loki") },
 			backend: sources.Loki, state: doctor.Unreachable, kind: doctor.KindBackend, grade: doctor.Broken, says: "Loki cannot be reached",
 		},
 		{
@@ -311,7 +288,7 @@ func realWays(t *testing.T) {
 		},
 		{
 			// The last, as Prometheus may forget exemplars.
-			name: "Prometheus is stopped", change: func(t *testing.T, _ *addresses) { stopped(t, "prometheus") },
+			name: "Prometheus is stopped", change: func(t *testing.T, _ *addresses) { stopped(t, servers, "prometheus") },
 			backend: sources.Prometheus, state: doctor.Unreachable, kind: doctor.KindBackend, grade: doctor.Broken, says: "Prometheus cannot be reached",
 		},
 	} {
@@ -347,15 +324,10 @@ func realWays(t *testing.T) {
 }
 
 // stopped stops a server until the test is over.
-func stopped(t *testing.T, name string) {
+func stopped(t *testing.T, servers *backends.Servers, name string) {
 	t.Helper()
-	script := func(verb string) {
-		if output, err := exec.Command(backendsScript, verb, name).CombinedOutput(); err != nil {
-			t.Fatalf("%s %s: %v\n%s", verb, name, err, output)
-		}
-	}
-	script("stop")
-	t.Cleanup(func() { script("start") })
+	servers.Stop(t, name)
+	t.Cleanup(func() { servers.Resume(t, name) })
 }
 
 // shifted is a server whose answers bear another date.
