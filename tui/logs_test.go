@@ -757,9 +757,9 @@ func TestLogsOfHostileLines(t *testing.T) {
 			at := time.Now()
 			d.press("enter")
 			d.frame()
-			// Some hundred times what it takes: a busy machine must not fail it, and
+			// Some thousand times what it takes: a busy machine must not fail it, and
 			// work that grows with the square of the line must.
-			if took := time.Since(at); took > time.Second {
+			if took := time.Since(at); took > 20*time.Second {
 				t.Errorf("line %d unfolds in %s", i, took)
 			}
 			d.lines()

@@ -381,8 +381,8 @@ func TestLinesOfAMegabyte(t *testing.T) {
 		if !Matches(m.Text(id), line) {
 			t.Errorf("%q repeated does not match its pattern %.80q", part, m.Text(id))
 		}
-		// Milliseconds here; a second tells that it is not linear.
-		if took := time.Since(begun); took > time.Second {
+		// Milliseconds here, and minutes if it were not linear.
+		if took := time.Since(begun); took > 20*time.Second {
 			t.Errorf("%q repeated takes %v", part, took)
 		}
 	}

@@ -176,7 +176,7 @@ func slow(t *testing.T, grace time.Duration, answer http.HandlerFunc) *Server {
 
 func TestCloseLetsRequestsFinish(t *testing.T) {
 	arrived, finish := make(chan struct{}), make(chan struct{})
-	s := slow(t, 10*time.Second, func(w http.ResponseWriter, r *http.Request) {
+	s := slow(t, time.Hour, func(w http.ResponseWriter, r *http.Request) {
 		close(arrived)
 		<-finish
 		if r.Context().Err() == nil {
@@ -197,7 +197,10 @@ func TestCloseLetsRequestsFinish(t *testing.T) {
 			}
 		})
 	}
-	time.Sleep(20 * time.Millisecond) // for Close to find it under way
+	// Close is under way once nobody else is let in.
+	for status := http.StatusOK; status != 0; {
+		status, _ = get(t, s.JaegerURL)
+	}
 	close(finish)
 	asking.Wait()
 }
@@ -235,9 +238,10 @@ func TestCloseIsBounded(t *testing.T) {
 	<-s.requests.ended
 }
 
-// A live tail has taken its connection over; it ends with the server all the same.
+// A live tail has taken its connection over; it ends with the server all the same:
+// one that waited out its hour of grace would outlast what go test allows.
 func TestCloseEndsTails(t *testing.T) {
-	s := serve(t, Options{Grace: 10 * time.Second})
+	s := serve(t, Options{Grace: time.Hour})
 	base := &http.Transport{}
 	defer base.CloseIdleConnections()
 	tail, _, err := websocket.Dial(t.Context(), "ws"+strings.TrimPrefix(s.LokiURL, "http")+"/loki/api/v1/tail?query=%7Bapp%3D%22shop%22%7D",
@@ -252,12 +256,8 @@ func TestCloseEndsTails(t *testing.T) {
 			t.Error("the tail sent something")
 		}
 	})
-	began := time.Now()
 	if err := s.Close(); err != nil {
 		t.Error(err)
-	}
-	if took := time.Since(began); took > 5*time.Second {
-		t.Errorf("closing took %s", took)
 	}
 	reading.Wait()
 }

@@ -38,7 +38,7 @@ func dial(t *testing.T, address, query, more string, header http.Header) (*webso
 
 func readFrame(t *testing.T, c *websocket.Conn) (f tailFrame) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	_, text, err := c.Read(ctx)
 	if err != nil {

@@ -223,7 +223,7 @@ func FuzzQuery(f *testing.F) {
 		} else {
 			_, _ = Evaluate(t.Context(), source, e, MetricParams{From: 0, To: 20e9, Step: 5e9, MaxSeries: 50})
 		}
-		if took := time.Since(began); took > 2*time.Second {
+		if took := time.Since(began); took > 20*time.Second {
 			t.Errorf("%q took %v", query, took)
 		}
 	})
