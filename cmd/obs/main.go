@@ -7,4 +7,7 @@ import (
 	_ "time/tzdata" // --tz works where the machine has no zone files
 )
 
-func main() { os.Exit(run(os.Args[1:], system())) }
+func main() {
+	collectLate(collectFrom, os.Getenv)
+	os.Exit(run(os.Args[1:], system()))
+}
