@@ -31,14 +31,23 @@ func padHex(s string, width int) (string, bool) {
 	if s == "" || len(s) > width {
 		return "", false
 	}
-	s = strings.ToLower(s)
-	for _, r := range s {
-		if (r < '0' || r > '9') && (r < 'a' || r > 'f') {
+	upper, some := false, false
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c == '0':
+			continue
+		case 'A' <= c && c <= 'F':
+			upper = true
+		case (c < '1' || c > '9') && (c < 'a' || c > 'f'):
 			return "", false
 		}
+		some = true
 	}
-	if strings.Trim(s, "0") == "" {
+	if !some {
 		return "", false
+	}
+	if upper {
+		s = strings.ToLower(s)
 	}
 	return strings.Repeat("0", width-len(s)) + s, true
 }

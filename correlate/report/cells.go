@@ -14,17 +14,26 @@ import (
 // Fit makes text printable and cuts it to at most width cells, the last of which is
 // then an ellipsis. A width below 1 leaves nothing.
 func Fit(s string, width int) string {
-	if isPlain(s) && len(s) <= width {
-		return s
+	s, _ = fit(s, width)
+	return s
+}
+
+// fit also tells how many cells what is left takes.
+func fit(s string, width int) (cut string, wide int) {
+	switch plain := isPlain(s); {
+	case plain && len(s) <= width:
+		return s, len(s)
+	case width < 1:
+		return "", 0
+	case plain:
+		return s[:width-1] + "…", width
 	}
 	s = sources.Printable(s)
-	if width < 1 {
-		return ""
-	}
 	// Of some marks it cuts behind one cell what takes two, as a digit with a variation selector.
 	for less := 0; ; less++ {
-		if cut := ansi.Truncate(s, width-less, "…"); cells(cut) <= width || less == width {
-			return cut
+		cut = ansi.Truncate(s, width-less, "…")
+		if wide = cells(cut); wide <= width || less == width {
+			return cut, wide
 		}
 	}
 }
@@ -51,14 +60,14 @@ func isPlain(s string) bool {
 
 // pad fits text into a column whose content starts at its left.
 func pad(s string, width int) string {
-	s = Fit(s, width)
-	return s + strings.Repeat(" ", max(0, width-cells(s)))
+	s, wide := fit(s, width)
+	return s + strings.Repeat(" ", max(0, width-wide))
 }
 
 // padLeft fits text into a column whose content ends at its right, as numbers do.
 func padLeft(s string, width int) string {
-	s = Fit(s, width)
-	return strings.Repeat(" ", max(0, width-cells(s))) + s
+	s, wide := fit(s, width)
+	return strings.Repeat(" ", max(0, width-wide)) + s
 }
 
 // wrap breaks printable text between words into lines of at most width cells. A longer

@@ -27,6 +27,7 @@ type otlpReader struct {
 	all       Assembly
 	resources int
 	list      sources.Attributes // of what is being read
+	last      sources.TraceID    // that was read
 	base64    bool               // IDs may be written so
 	alone     int                // so many spans are read on the way
 	hands     chan *hand         // that are free; nil before there is more to do
@@ -254,26 +255,32 @@ func (r *otlpReader) enum(names []string) (int, error) {
 // traceID reads an ID, whose digits are all there unless it is left out.
 func (r *otlpReader) traceID() (sources.TraceID, error) {
 	text, err := r.id()
-	text = r.unBase64(text, len(NoTraceID))
-	if err := r.hexadecimal(text, len(NoTraceID), err); err != nil {
+	if err != nil {
 		return NoTraceID, err
 	}
-	if id, ok := sources.ParseTraceID(text); ok {
-		return id, nil
+	if text != "" && text == string(r.last) { // a trace's spans stand together
+		return r.last, nil
 	}
-	return NoTraceID, nil
+	text = r.unBase64(text, len(NoTraceID))
+	id, ok := sources.ParseTraceID(text)
+	if !ok || len(text) != len(NoTraceID) {
+		return NoTraceID, notHex(text, len(NoTraceID))
+	}
+	r.last = id
+	return id, nil
 }
 
 func (r *otlpReader) spanID() (sources.SpanID, error) {
 	text, err := r.id()
-	text = r.unBase64(text, len(NoSpanID))
-	if err := r.hexadecimal(text, len(NoSpanID), err); err != nil {
+	if err != nil {
 		return NoSpanID, err
 	}
-	if id, ok := sources.ParseSpanID(text); ok {
-		return id, nil
+	text = r.unBase64(text, len(NoSpanID))
+	id, ok := sources.ParseSpanID(text)
+	if !ok || len(text) != len(NoSpanID) {
+		return NoSpanID, notHex(text, len(NoSpanID))
 	}
-	return NoSpanID, nil
+	return id, nil
 }
 
 // unBase64 is an ID in so many hexadecimal digits that was written in base64; one that was
@@ -295,16 +302,10 @@ func (r *otlpReader) unBase64(text string, digits int) string {
 	return r.ids.of(out[:digits])
 }
 
-func (r *otlpReader) hexadecimal(text string, digits int, err error) error {
-	if err != nil || text == "" {
-		return err
+// notHex is an error unless the text is left out or all zeros, which name nothing.
+func notHex(text string, digits int) error {
+	if text == "" || (len(text) == digits && strings.Trim(text, "0") == "") {
+		return nil
 	}
-	var raw [16]byte
-	if len(text) == digits {
-		_, err = hex.Decode(raw[:], []byte(text))
-	}
-	if len(text) != digits || err != nil {
-		return fmt.Errorf("%q is not an ID of %d hexadecimal digits", sources.Shorten(text, 40), digits)
-	}
-	return nil
+	return fmt.Errorf("%q is not an ID of %d hexadecimal digits", sources.Shorten(text, 40), digits)
 }

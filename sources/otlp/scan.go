@@ -180,10 +180,23 @@ func (s *scanner) digits() ([]byte, error) {
 		return value, err
 	}
 	number := jsontext.Value(s.plain(value))
-	if number.Kind() != '0' || !number.IsValid() {
+	if !isDecimal(number) && (number.Kind() != '0' || !number.IsValid()) {
 		return nil, fmt.Errorf("%s of the answer is no number", s.where())
 	}
 	return number, nil
+}
+
+// isDecimal tells a number of nothing but digits, as nearly all in quotes are.
+func isDecimal(text []byte) bool {
+	if len(text) == 0 || (text[0] == '0' && len(text) > 1) {
+		return false
+	}
+	for _, d := range text {
+		if d < '0' || d > '9' {
+			return false
+		}
+	}
+	return true
 }
 
 // whole reads a number without sign and fraction, 0 for a null.

@@ -98,15 +98,7 @@ func plainText(text []byte) (inner, rest []byte, plain bool) {
 // 64 bits whatever its digits are.
 func isWhole(text []byte) bool {
 	digits := bytes.TrimPrefix(text, []byte("-"))
-	if len(digits) == 0 || len(digits) > 18 || (digits[0] == '0' && len(text) > 1) {
-		return false
-	}
-	for _, d := range digits {
-		if d < '0' || d > '9' {
-			return false
-		}
-	}
-	return true
+	return isDecimal(digits) && len(digits) <= 18 && (digits[0] != '0' || len(text) == 1)
 }
 
 // value reads an AnyValue as text.
