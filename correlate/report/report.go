@@ -35,6 +35,15 @@ func (p *page) line(format string, args ...any) {
 	p.b.WriteByte('\n')
 }
 
+// printable writes a line of parts that are printable already, as cells are: of a long trace's
+// rows, half the time went into formats.
+func (p *page) printable(parts ...string) {
+	for _, part := range parts {
+		p.b.WriteString(part)
+	}
+	p.b.WriteByte('\n')
+}
+
 // blank ends a block.
 func (p *page) blank() { p.b.WriteByte('\n') }
 

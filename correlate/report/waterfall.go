@@ -146,8 +146,8 @@ func waterfall(p *page, t *correlate.Trace, beneath map[sources.SpanID][]correla
 
 // spanLine draws the row of a span.
 func spanLine(p *page, mark string, s *correlate.Span, window sources.Window) {
-	p.line("%s %s %s %s │%s│", mark, pad(strings.Repeat(" ", indentation(s))+s.Service+"  "+s.Operation+attempt(s), nameWidth),
-		padLeft(correlate.Seconds(s.DurationSeconds), durationWidth), padLeft(correlate.Seconds(s.SelfSeconds), durationWidth), bar(s, window))
+	p.printable(mark, " ", pad(strings.Repeat(" ", indentation(s))+s.Service+"  "+s.Operation+attempt(s), nameWidth), " ",
+		padLeft(correlate.Seconds(s.DurationSeconds), durationWidth), " ", padLeft(correlate.Seconds(s.SelfSeconds), durationWidth), " │", bar(s, window), "│")
 }
 
 func attributes(all sources.Attributes) string {

@@ -1,6 +1,7 @@
 package spans
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
@@ -20,35 +21,36 @@ func (t *Tree) walkCriticalPath() {
 	// its caller's where the clocks differ, and until is what is left to explain.
 	type frame struct {
 		span        int
-		from, until time.Time
+		from, until time.Duration
 		// byEnd are the children, last finished first; next is the one to look at.
 		byEnd []int
 		next  int
 		first bool
 	}
-	open := func(span int, from, until time.Time) frame {
-		if start := t.Span(span).Start; start.After(from) {
-			from = start
-		}
-		byEnd := slices.Clone(t.Nodes[span].Children)
-		slices.SortStableFunc(byEnd, func(a, b int) int { return t.Span(b).End().Compare(t.Span(a).End()) })
+	room := make([]int, 0, len(t.Nodes)) // each span is opened once
+	open := func(span int, from, until time.Duration) frame {
+		from = max(from, t.times[span].start)
+		at := len(room)
+		room = append(room, t.Nodes[span].Children...)
+		byEnd := room[at:]
+		slices.SortStableFunc(byEnd, func(a, b int) int { return cmp.Compare(t.times[b].end, t.times[a].end) })
 		return frame{span: span, from: from, until: until, byEnd: byEnd, first: true}
 	}
 	root := t.Main
 	t.Path = make([]Stretch, 0, len(t.Nodes))
-	stack := []frame{open(root, t.Span(root).Start, t.Span(root).End())}
+	stack := []frame{open(root, t.times[root].start, t.times[root].end)}
 	for len(stack) > 0 {
 		f := &stack[len(stack)-1]
 		child := None
-		childEnd := time.Time{}
+		childEnd := time.Duration(0)
 		for f.next < len(f.byEnd) {
 			candidate := f.byEnd[f.next]
 			f.next++
-			start, end := t.Span(candidate).Start, t.Span(candidate).End()
-			if !start.Before(f.until) || !end.After(f.from) {
+			start, end := t.times[candidate].start, t.times[candidate].end
+			if start >= f.until || end <= f.from {
 				continue // outside what is left of the parent
 			}
-			if end.After(f.until) {
+			if end > f.until {
 				if !f.first {
 					continue // ran beside the one that was waited for
 				}
@@ -64,21 +66,18 @@ func (t *Tree) walkCriticalPath() {
 		}
 		t.addStretch(f.span, childEnd, f.until)
 		f.first = false
-		f.until = t.Span(child).Start
-		if f.until.Before(f.from) {
-			f.until = f.from
-		}
+		f.until = max(t.times[child].start, f.from)
 		stack = append(stack, open(child, f.from, childEnd))
 	}
 	slices.Reverse(t.Path)
 }
 
-func (t *Tree) addStretch(span int, from, to time.Time) {
-	if !to.After(from) {
+func (t *Tree) addStretch(span int, from, to time.Duration) {
+	if to <= from {
 		return
 	}
-	t.Path = append(t.Path, Stretch{Span: span, From: from, To: to})
-	t.Nodes[span].Critical += to.Sub(from)
+	t.Path = append(t.Path, Stretch{Span: span, From: t.base.Add(from), To: t.base.Add(to)})
+	t.Nodes[span].Critical += to - from
 }
 
 // OnPath lists the spans on the critical path, each once, in order of their first

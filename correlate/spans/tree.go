@@ -7,6 +7,8 @@ package spans
 
 import (
 	"cmp"
+	"iter"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -44,9 +46,16 @@ type Tree struct {
 	// time in which each span was what the request waited for.
 	Path []Stretch
 
+	base  time.Time // the first span's start
+	times []times   // of each span
+
 	attempted sync.Once
 	attempts  map[int]Attempt // once they were asked for
 }
+
+// times are a span's start and end, from the tree's base on: numbers are compared and counted
+// in a fraction of the time that moments take.
+type times struct{ start, end time.Duration }
 
 // Stretch is a piece of the critical path: this span was being waited for.
 type Stretch struct {
@@ -59,9 +68,7 @@ type Stretch struct {
 // must not be changed while the tree is in use.
 func Build(trace *sources.Trace) *Tree {
 	t := &Tree{Trace: trace, Nodes: make([]Node, len(trace.Spans)), Main: None}
-	for i := range t.Nodes {
-		t.Nodes[i].Failed = trace.Spans[i].Failed()
-	}
+	t.read()
 	t.link()
 	t.place()
 	t.Main = t.entry()
@@ -77,11 +84,54 @@ func Build(trace *sources.Trace) *Tree {
 // Span is the span at an index.
 func (t *Tree) Span(i int) *sources.Span { return &t.Trace.Spans[i] }
 
-func (t *Tree) link() {
-	byID := make(map[sources.SpanID][]int, len(t.Nodes))
-	for i := range t.Trace.Spans {
-		byID[t.Trace.Spans[i].ID] = append(byID[t.Trace.Spans[i].ID], i)
+// read takes from the spans what is looked at again and again.
+func (t *Tree) read() {
+	t.times = make([]times, len(t.Nodes))
+	for i := range t.Nodes {
+		span := t.Span(i)
+		if i == 0 {
+			t.base = span.Start
+		}
+		t.Nodes[i].Failed = span.Failed()
+		start := span.Start.Sub(t.base)
+		end := start + span.Duration
+		if end < start { // centuries on, which only damaged data has
+			end = math.MaxInt64
+		}
+		t.times[i] = times{start, end}
 	}
+}
+
+// index finds spans by their ID, which several may share.
+type index struct {
+	first map[sources.SpanID]int
+	next  []int // with the same ID, None behind the last
+}
+
+func newIndex(spans []sources.Span) *index {
+	x := &index{first: make(map[sources.SpanID]int, len(spans)), next: make([]int, len(spans))}
+	for i := len(spans) - 1; i >= 0; i-- {
+		x.next[i] = None
+		if other, known := x.first[spans[i].ID]; known {
+			x.next[i] = other
+		}
+		x.first[spans[i].ID] = i
+	}
+	return x
+}
+
+// of calls yield with each of them, in the order of the trace.
+func (x *index) of(id sources.SpanID) iter.Seq[int] {
+	return func(yield func(int) bool) {
+		at, known := x.first[id]
+		for known && at != None && yield(at) {
+			at = x.next[at]
+		}
+	}
+}
+
+func (t *Tree) link() {
+	byID := newIndex(t.Trace.Spans)
 	for i := range t.Nodes {
 		node, span := &t.Nodes[i], t.Span(i)
 		node.Parent = None
@@ -95,13 +145,9 @@ func (t *Tree) link() {
 		}
 	}
 	t.cutLoops()
-	for i := range t.Nodes {
-		if p := t.Nodes[i].Parent; p != None {
-			t.Nodes[p].Children = append(t.Nodes[p].Children, i)
-		}
-	}
+	t.nameChildren()
 	byStart := func(a, b int) int {
-		return cmp.Or(t.Span(a).Start.Compare(t.Span(b).Start), cmp.Compare(a, b))
+		return cmp.Or(cmp.Compare(t.times[a].start, t.times[b].start), cmp.Compare(a, b))
 	}
 	for i := range t.Nodes {
 		slices.SortFunc(t.Nodes[i].Children, byStart)
@@ -112,7 +158,26 @@ func (t *Tree) link() {
 	slices.SortFunc(t.Roots, byStart)
 }
 
-func (t *Tree) parentOf(i int, byID map[sources.SpanID][]int) int {
+// nameChildren gives each span its children, all in one piece of memory.
+func (t *Tree) nameChildren() {
+	counts := make([]int, len(t.Nodes))
+	for i := range t.Nodes {
+		if p := t.Nodes[i].Parent; p != None {
+			counts[p]++
+		}
+	}
+	room := make([]int, len(t.Nodes))
+	for i, n := range counts {
+		t.Nodes[i].Children, room = room[:0:n], room[n:]
+	}
+	for i := range t.Nodes {
+		if p := t.Nodes[i].Parent; p != None {
+			t.Nodes[p].Children = append(t.Nodes[p].Children, i)
+		}
+	}
+}
+
+func (t *Tree) parentOf(i int, byID *index) int {
 	span := t.Span(i)
 	if span.Kind == sources.KindServer {
 		if client := t.sharedClient(i, byID); client != None {
@@ -120,7 +185,7 @@ func (t *Tree) parentOf(i int, byID map[sources.SpanID][]int) int {
 		}
 	}
 	found := None
-	for _, p := range byID[span.ParentID] {
+	for p := range byID.of(span.ParentID) {
 		if p == i {
 			continue
 		}
@@ -133,8 +198,8 @@ func (t *Tree) parentOf(i int, byID map[sources.SpanID][]int) int {
 	return found
 }
 
-func (t *Tree) sharedClient(i int, byID map[sources.SpanID][]int) int {
-	for _, other := range byID[t.Span(i).ID] {
+func (t *Tree) sharedClient(i int, byID *index) int {
+	for other := range byID.of(t.Span(i).ID) {
 		if other != i && t.Span(other).Kind == sources.KindClient {
 			return other
 		}
@@ -146,8 +211,9 @@ func (t *Tree) sharedClient(i int, byID map[sources.SpanID][]int) int {
 func (t *Tree) cutLoops() {
 	const unseen, onWay, done = 0, 1, 2
 	state := make([]byte, len(t.Nodes))
+	var way []int
 	for start := range t.Nodes {
-		var way []int
+		way = way[:0]
 		i := start
 		for i != None && state[i] == unseen {
 			state[i] = onWay
@@ -218,24 +284,16 @@ func (t *Tree) entry() int {
 
 // self is the part of the span's time that no child covers.
 func (t *Tree) self(i int) time.Duration {
-	span := t.Span(i)
-	from, end := span.Start, span.End()
-	covered := time.Duration(0)
-	at := from
+	own, covered := t.times[i], time.Duration(0)
+	at := own.start
 	for _, child := range t.Nodes[i].Children { // in order of start
-		start, stop := t.Span(child).Start, t.Span(child).End()
-		if start.Before(at) {
-			start = at
-		}
-		if stop.After(end) {
-			stop = end
-		}
-		if stop.After(start) {
-			covered += stop.Sub(start)
+		start, stop := max(t.times[child].start, at), min(t.times[child].end, own.end)
+		if stop > start {
+			covered += stop - start
 			at = stop
 		}
 	}
-	return span.Duration - covered
+	return t.Span(i).Duration - covered
 }
 
 // ErrorOrigin is the span where the failure began: the deepest failed span without a
