@@ -136,7 +136,8 @@ func (t *requestTree) walkPath() {
 			Duration: time.Duration(math.Round(min(max(s.DurationSeconds, 0), longest) * 1e9)),
 		}
 	}
-	way := spans.Build(&all).Path
+	tree := spans.Build(&all)
+	way, since := tree.Path, func(base time.Duration) float64 { return t.since(tree.Base.Add(base)) }
 	for _, w := range way {
 		t.stretchAt[w.Span+1]++
 	}
@@ -149,9 +150,9 @@ func (t *requestTree) walkPath() {
 	t.stretches = make([]waitedFor, len(way))
 	next := slices.Clone(t.stretchAt)
 	for _, w := range way {
-		t.stretches[next[w.Span]] = waitedFor{t.since(w.From), t.since(w.To)}
+		t.stretches[next[w.Span]] = waitedFor{since(w.From), since(w.To)}
 		next[w.Span]++
-		t.wait(w.Span, t.since(w.From), t.since(w.To))
+		t.wait(w.Span, since(w.From), since(w.To))
 	}
 	for i := n - 1; i >= 0; i-- {
 		if p := int(t.Parent[i]); p >= 0 && t.onPath[i] {

@@ -6,6 +6,7 @@
 package report
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"reflect"
@@ -22,7 +23,7 @@ const Width = 120
 
 // page collects lines. Every text argument is made printable on its way in, so that no
 // caller can forget to.
-type page struct{ b strings.Builder }
+type page struct{ b bytes.Buffer }
 
 // line writes one line. The format is obs's own; arguments may come from anywhere.
 func (p *page) line(format string, args ...any) {
@@ -48,7 +49,7 @@ func (p *page) printable(parts ...string) {
 func (p *page) blank() { p.b.WriteByte('\n') }
 
 func (p *page) writeTo(w io.Writer) error {
-	_, err := io.WriteString(w, p.b.String())
+	_, err := p.b.WriteTo(w)
 	return err
 }
 

@@ -97,6 +97,13 @@ func waterfall(p *page, t *correlate.Trace, beneath map[sources.SpanID][]correla
 	if len(repeated.rows) > 0 {
 		p.line("  × repeated calls share a row; -o json has each")
 	}
+	rows := 0
+	for i := range t.Spans {
+		if !repeated.hidden[i] && (only == nil || only[t.Spans[i].ID]) {
+			rows++
+		}
+	}
+	p.b.Grow(rows * rowBytes)
 	shown := map[sources.SpanID]bool{}
 	for i := range t.Spans {
 		s := &t.Spans[i]
@@ -143,6 +150,9 @@ func waterfall(p *page, t *correlate.Trace, beneath map[sources.SpanID][]correla
 		p.line("  … %s, which the request hardly waited for and which did not fail", counted(folded, "more span"))
 	}
 }
+
+// rowBytes is about what the row of a span takes, whose bar is of three bytes to a cell.
+const rowBytes = 2 * Width
 
 // spanLine draws the row of a span.
 func spanLine(p *page, mark string, s *correlate.Span, window sources.Window) {

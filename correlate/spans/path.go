@@ -76,7 +76,7 @@ func (t *Tree) addStretch(span int, from, to time.Duration) {
 	if to <= from {
 		return
 	}
-	t.Path = append(t.Path, Stretch{Span: span, From: t.base.Add(from), To: t.base.Add(to)})
+	t.Path = append(t.Path, Stretch{Span: span, From: from, To: to})
 	t.Nodes[span].Critical += to - from
 }
 

@@ -45,22 +45,23 @@ type Tree struct {
 	// Path is the critical path below Main, in order of time: the stretches of
 	// time in which each span was what the request waited for.
 	Path []Stretch
+	// Base is the first span's start, from which stretches are counted.
+	Base time.Time
 
-	base  time.Time // the first span's start
-	times []times   // of each span
+	times []times // of each span
 
 	attempted sync.Once
 	attempts  map[int]Attempt // once they were asked for
 }
 
-// times are a span's start and end, from the tree's base on: numbers are compared and counted
+// times are a span's start and end, from Base on: numbers are compared and counted
 // in a fraction of the time that moments take.
 type times struct{ start, end time.Duration }
 
 // Stretch is a piece of the critical path: this span was being waited for.
 type Stretch struct {
 	Span     int
-	From, To time.Time
+	From, To time.Duration // since the tree's Base
 }
 
 // Build works out the tree of a trace, self times and critical path. Spans whose
@@ -90,10 +91,10 @@ func (t *Tree) read() {
 	for i := range t.Nodes {
 		span := t.Span(i)
 		if i == 0 {
-			t.base = span.Start
+			t.Base = span.Start
 		}
 		t.Nodes[i].Failed = span.Failed()
-		start := span.Start.Sub(t.base)
+		start := span.Start.Sub(t.Base)
 		end := start + span.Duration
 		if end < start { // centuries on, which only damaged data has
 			end = math.MaxInt64
@@ -243,18 +244,17 @@ func (t *Tree) place() {
 // Walk visits the spans parents first and siblings in order of start. Below a span
 // for which visit returns false nothing is visited.
 func (t *Tree) Walk(visit func(i int) bool) {
-	stack := make([]int, 0, len(t.Roots))
-	for _, root := range slices.Backward(t.Roots) {
-		stack = append(stack, root)
-	}
+	stack := [][]int{t.Roots} // at each depth those that are still to be visited
 	for len(stack) > 0 {
-		i := stack[len(stack)-1]
-		stack = stack[:len(stack)-1]
-		if !visit(i) {
+		last := len(stack) - 1
+		if len(stack[last]) == 0 {
+			stack = stack[:last]
 			continue
 		}
-		for _, child := range slices.Backward(t.Nodes[i].Children) {
-			stack = append(stack, child)
+		i := stack[last][0]
+		stack[last] = stack[last][1:]
+		if visit(i) {
+			stack = append(stack, t.Nodes[i].Children)
 		}
 	}
 }
