@@ -11,7 +11,7 @@ import (
 // 4 MiB, and with a heap that grows to 40 it collects six times what nearly all stays: a fifth
 // of the work on a large trace. This is more than most runs ever need, and little on a machine
 // with a terminal.
-const collectFrom = 64 << 20 // bytes
+const collectFrom = 96 << 20 // bytes
 
 // collectLate holds the collector back below so many bytes. Above, it goes at Go's usual pace.
 // Who has set a pace in the environment has it from the first byte on.
@@ -39,8 +39,8 @@ const usualPercent = 100
 
 // afterCollection calls then after the next collection, and after others as long as it wants to.
 func afterCollection(then func() (again bool)) {
-	type sentinel struct{ itself *sentinel } // with a pointer, for a place of its own in memory
-	runtime.AddCleanup(new(sentinel), func(struct{}) {
+	// What holds no pointer may share its place in memory with what lives on.
+	runtime.AddCleanup(new(*byte), func(struct{}) {
 		if then() {
 			afterCollection(then)
 		}

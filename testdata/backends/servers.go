@@ -4,6 +4,7 @@ package backends
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -62,7 +63,7 @@ func (s *Servers) Resume(t testing.TB, server string) {
 func (s *Servers) run(t testing.TB, args ...string) (output, said string) {
 	t.Helper()
 	// Not the test's context: its end is when `down` is wanted.
-	cmd := exec.Command(s.script, args...)
+	cmd := exec.CommandContext(context.Background(), s.script, args...) //nolint:gosec // this repository's own script
 	cmd.Env = s.env
 	var out, err bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &err
