@@ -81,14 +81,23 @@ type NoteReader interface {
 // ReadNotes reads the notes of a time, of one incident where one is named. The ledger is that
 // of the reader.
 func ReadNotes(ctx context.Context, from NoteReader, ledger *sources.Ledger, window sources.Window, incident string) *NoteList {
-	list := &NoteList{Schema: NotesSchema, Window: window, Incident: incident, Notes: []Note{}, Missing: []Missing{}, Queries: []Query{}}
 	var c Case
 	answer, err := readNotes(ctx, from, window, incident)
 	c.noteNotes(answer, err)
+	return c.noteList(ledger, window, incident)
+}
+
+// TakenNote is the list of a note that was written just now, with the ledger of the writer.
+func TakenNote(n *Note, ledger *sources.Ledger) *NoteList {
+	return (&Case{Notes: []Note{*n}}).noteList(ledger, sources.Window{From: n.Time, To: n.Time}, n.Incident)
+}
+
+func (c *Case) noteList(ledger *sources.Ledger, window sources.Window, incident string) *NoteList {
 	c.keepQueries(ledger)
-	list.Notes, list.Missing = append(list.Notes, c.Notes...), append(list.Missing, c.Missing...)
-	list.Queries = append(list.Queries, c.Queries...)
-	return list
+	return &NoteList{
+		Schema: NotesSchema, Window: window, Incident: incident,
+		Notes: append([]Note{}, c.Notes...), Missing: append([]Missing{}, c.Missing...), Queries: append([]Query{}, c.Queries...),
+	}
 }
 
 func readNotes(ctx context.Context, from NoteReader, window sources.Window, incident string) (sources.RecordAnswer, error) {

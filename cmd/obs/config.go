@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -12,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
+	"go.yaml.in/yaml/v3"
 
 	"obs/sources"
 	"obs/sources/connect"
@@ -79,11 +81,15 @@ func edited(w world, change func(*profile.Document) error) error {
 }
 
 func newConfigView(w world) *cobra.Command {
-	return &cobra.Command{
+	o := &common{timeout: defaultTimeout}
+	cmd := &cobra.Command{
 		Use:   "view",
 		Short: "Show the configuration, without its secrets, and what is in use",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
+			if err := o.checkTwo(w); err != nil {
+				return err
+			}
 			path, err := configPath(w)
 			if err != nil {
 				return err
@@ -92,20 +98,45 @@ func newConfigView(w world) *cobra.Command {
 			if err != nil {
 				return usage(err, "obs config edit mends it")
 			}
-			text, err := d.View()
+			shown, err := d.View()
 			if err != nil {
 				return &exitError{code: exitFailed, err: err}
 			}
-			head := sources.Printable(path)
-			if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-				head, text = head+" is not there yet; obs config import and obs config set make it", ""
+			view := &connect.View{Schema: connect.ViewSchema, Path: path, InUse: []connect.InUse{}, Warnings: []string{}}
+			switch _, err := os.Stat(path); {
+			case errors.Is(err, fs.ErrNotExist):
+				shown = ""
+			default:
+				view.Exists = true
+				if err := yaml.Unmarshal([]byte(shown), &view.File); err != nil {
+					return &exitError{code: exitFailed, err: err}
+				}
 			}
-			if _, err := fmt.Fprintf(w.out, "%s%s%s", comment(head), printableLines(text), inUse(w)); err != nil {
-				return &exitError{code: exitFailed, err: err}
+			settings, err := settingsOf(w)
+			if err != nil {
+				view.Error = err.Error()
+			} else {
+				view.InUse, view.Warnings = settings.InUse(), append(view.Warnings, settings.Warnings...)
 			}
-			return nil
+			return o.write(w, func(out io.Writer) error {
+				head := sources.Printable(path)
+				if !view.Exists {
+					head += " is not there yet; obs config import and obs config set make it"
+				}
+				_, err := fmt.Fprintf(out, "%s%s%s", comment(head), printableLines(shown), inUse(view, settings))
+				return err
+			}, view)
 		},
 	}
+	o.twoFlags(cmd)
+	return cmd
+}
+
+// settingsOf are what a command would use that has no flags.
+func settingsOf(w world) (*connect.Settings, error) {
+	var c common
+	err := c.load(w)
+	return c.settings, err
 }
 
 func printableLines(text string) string {
@@ -121,17 +152,16 @@ func printableLines(text string) string {
 }
 
 // inUse says which address is used of each backend, and where it was found, as comments.
-func inUse(w world) string {
-	var c common
-	if err := c.load(w); err != nil {
-		return comment(err.Error())
+func inUse(view *connect.View, settings *connect.Settings) string {
+	if view.Error != "" {
+		return comment(view.Error)
 	}
 	var b strings.Builder
-	for _, warning := range c.settings.Warnings {
+	for _, warning := range view.Warnings {
 		b.WriteString(comment(warning))
 	}
 	b.WriteString("# in use now:\n")
-	for _, line := range c.settings.Describe() {
+	for _, line := range settings.Describe() {
 		b.WriteString(comment("  " + line))
 	}
 	return b.String()

@@ -77,9 +77,3 @@ func TestExitStatus(t *testing.T) {
 		})
 	}
 }
-
-func TestVersionText(t *testing.T) {
-	if got := versionText(nil, false); got != "obs, of an unknown build" {
-		t.Errorf("got %q", got)
-	}
-}

@@ -55,11 +55,13 @@ says why where it has not. obs notes lists them, and a triage of their time has 
 	f.StringVar(&o.zone, "tz", "UTC", "time zone of times that name none: UTC, Local, Europe/Berlin")
 	f.DurationVar(&o.timeout, "timeout", defaultTimeout, "time for the whole command")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "say each query on standard error as it is sent")
+	f.StringVarP(&o.output, "output", "o", "", "json writes the note as it was taken, in the form of obs notes (default text, which is nothing)")
+	takesForms(cmd, twoForms)
 	return cmd
 }
 
 func runNote(ctx context.Context, o *noteOptions, text string, w world) error {
-	if err := o.checkRest(w); err != nil {
+	if err := o.checkTwo(w); err != nil {
 		return err
 	}
 	note, err := o.note(text, w)
@@ -79,7 +81,7 @@ func runNote(ctx context.Context, o *noteOptions, text string, w world) error {
 	if err := set.Notes.Push(ctx, note.Record()); err != nil {
 		return writeExit(ctx, fmt.Errorf("the note was not taken: %w", err))
 	}
-	return nil
+	return o.write(w, func(io.Writer) error { return nil }, correlate.TakenNote(note, set.Ledger))
 }
 
 // note is what is to be written.

@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"syscall"
@@ -18,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"obs/correlate"
+	"obs/correlate/report"
 	"obs/sources"
 	"obs/sources/connect"
 	"obs/sources/connect/profile"
@@ -197,28 +197,51 @@ func newHelp(root *cobra.Command) *cobra.Command {
 }
 
 func newVersion(w world) *cobra.Command {
-	return &cobra.Command{
+	o := &common{timeout: defaultTimeout}
+	cmd := &cobra.Command{
 		Use:   "version",
 		Short: "Say which build this is",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Fprintln(w.out, versionText(debug.ReadBuildInfo()))
-			return err
+			if err := o.checkTwo(w); err != nil {
+				return err
+			}
+			build := sources.ThisBuild()
+			return o.write(w, func(out io.Writer) error {
+				_, err := fmt.Fprintln(out, build)
+				return err
+			}, build)
 		},
 	}
+	o.twoFlags(cmd)
+	return cmd
 }
 
-func versionText(info *debug.BuildInfo, ok bool) string {
-	if !ok {
-		return "obs, of an unknown build"
+// twoForms are those of commands about obs itself.
+var twoForms = []string{"text", "json"}
+
+func (c *common) twoFlags(cmd *cobra.Command) {
+	cmd.Flags().StringVarP(&c.output, "output", "o", "", "text or json (default text)")
+	takesForms(cmd, twoForms)
+}
+
+// checkTwo settles what the flags of such a command leave open.
+func (c *common) checkTwo(w world) error {
+	if slices.Contains(tableOutputs, c.output) && !slices.Contains(twoForms, c.output) {
+		return usage(fmt.Errorf("-o %s is not for this command", c.output), "-o takes "+strings.Join(twoForms, ", "))
 	}
-	text := "obs " + info.Main.Version
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" {
-			text += " " + s.Value
-		}
+	return c.checkTable(w)
+}
+
+// write writes what such a command says.
+func (c *common) write(w world, text func(io.Writer) error, asJSON any) error {
+	if c.output == "json" {
+		text = func(out io.Writer) error { return report.Value(out, asJSON) }
 	}
-	return text + " " + info.GoVersion
+	if err := text(w.out); err != nil {
+		return &exitError{code: exitFailed, err: err}
+	}
+	return nil
 }
 
 // common are the flags that mean the same in every command that asks a backend.

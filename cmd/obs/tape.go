@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -131,7 +130,7 @@ func (t *tape) beginRecord(cmd *cobra.Command, args []string) error {
 	}
 	t.began = t.clock().UTC()
 	t.recorder = &recording.Recorder{}
-	t.head = recording.Head{Obs: versionText(debug.ReadBuildInfo()), Command: cmd.Name(), Now: t.began}
+	t.head = recording.Head{Obs: sources.ThisBuild().String(), Command: cmd.Name(), Now: t.began}
 	for _, arg := range args {
 		t.head.Args = append(t.head.Args, redact.Text(arg))
 	}

@@ -24,6 +24,9 @@ import (
 // not finite, which JSON does not have, is written as null.
 func JSON(w io.Writer, c *correlate.Case) error { return writeJSON(w, c) }
 
+// Value writes any other value that has a form of its own, as JSON does a case.
+func Value(w io.Writer, value any) error { return writeJSON(w, value) }
+
 // writeJSON writes any of the values that obs tells, as JSON does a case.
 func writeJSON(w io.Writer, value any) error {
 	out := bufio.NewWriter(w)

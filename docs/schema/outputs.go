@@ -12,6 +12,8 @@ import (
 
 	"obs/correlate"
 	"obs/correlate/doctor"
+	"obs/sources"
+	"obs/sources/connect"
 )
 
 // Output is one form of JSON that obs writes.
@@ -32,8 +34,10 @@ var Outputs = []Output{
 	{correlate.DiffSchema, reflect.TypeFor[correlate.Diff](), "What obs diff writes with -o json."},
 	{doctor.Schema, reflect.TypeFor[doctor.Report](), "What obs doctor writes with -o json."},
 	{correlate.LookSchema, reflect.TypeFor[correlate.Look](), "A line of obs watch -o jsonl."},
-	{correlate.NotesSchema, reflect.TypeFor[correlate.NoteList](), "What obs notes writes with -o json."},
+	{correlate.NotesSchema, reflect.TypeFor[correlate.NoteList](), "What obs notes and obs note write with -o json."},
 	{correlate.RulesSchema, reflect.TypeFor[correlate.RuleReport](), "What obs alerts lint writes with -o json."},
+	{sources.BuildSchema, reflect.TypeFor[sources.Build](), "What obs version writes with -o json."},
+	{connect.ViewSchema, reflect.TypeFor[connect.View](), "What obs config view writes with -o json."},
 	{"obs.record/v1", reflect.TypeFor[correlate.Record](), "A line of obs logs -o jsonl, and of obs logs --follow -o json."},
 	{"obs.pattern/v1", reflect.TypeFor[correlate.Pattern](), "A line of obs logs --patterns -o jsonl."},
 }

@@ -80,6 +80,10 @@ func (w *writer) of(t reflect.Type) (map[string]any, error) {
 		}
 		values, err := w.of(t.Elem())
 		return map[string]any{"type": "object", "additionalProperties": values}, err
+	case reflect.Interface:
+		if t.NumMethod() == 0 {
+			return map[string]any{}, nil // anything
+		}
 	case reflect.Struct:
 		return w.refer(t, t.Name(), func() (map[string]any, error) { return w.object(t) })
 	default:

@@ -387,39 +387,6 @@ func sameServer(a, b string) bool {
 	return err == nil && err2 == nil && one.Scheme == two.Scheme && one.Host == two.Host
 }
 
-// Describe has a line for each backend that has an address: what is asked where, and who
-// said so. It holds no secret.
-func (s *Settings) Describe() []string {
-	var all []string
-	for _, k := range kinds {
-		if t, found := s.Targets[k.backend]; found {
-			all = append(all, t.describe(k.backend))
-		}
-	}
-	if s.Notes != nil {
-		all = append(all, s.Notes.describe(notesBackend))
-	}
-	if s.Grafana != nil {
-		all = append(all, s.Grafana.describe(grafanaBackend)+", for what has no address of its own")
-	}
-	if len(all) == 0 {
-		all = append(all, "nothing: "+NotConfiguredError{}.Hint())
-	}
-	return all
-}
-
-func (t *Target) describe(b sources.Backend) string {
-	text := fmt.Sprintf("%-12s %s, from %s", b, transport.Redact(t.URL), t.Origin)
-	if t.Access.Tenant != "" {
-		text += fmt.Sprintf(", tenant %q", t.Access.Tenant)
-	}
-	// From elsewhere than the address, that is.
-	if t.Credentials != "" && t.Access.Authenticates() && t.Credentials != strings.Replace(t.Origin, ".url in profile ", " in profile ", 1) {
-		text += ", credentials from " + t.Credentials
-	}
-	return sources.Printable(text)
-}
-
 // Open is Load and Settings.Open in one.
 func Open(ctx context.Context, o Options) (sources.Set, error) {
 	s, err := Load(o)
