@@ -291,6 +291,19 @@ func TestMetricOfASavedCase(t *testing.T) {
 	if !(view.Low <= a.BaselineValue && a.BaselineValue <= view.High && view.High < a.WindowValue) {
 		t.Errorf("usual is %g to %g, of %g and %g", view.Low, view.High, a.BaselineValue, a.WindowValue)
 	}
+	table := correlate.NewSaved(&saved).Services(t.Context(), correlate.PerService)
+	i := slices.IndexFunc(table.Services, func(r correlate.ServiceRow) bool { return r.Service == a.Service })
+	if i < 0 || len(table.Missing) != 1 {
+		t.Fatalf("the table of the case: %+v", table)
+	}
+	if r := table.Services[i]; r.Verdict != correlate.Anomalous || r.P95 == nil || r.P95.Window != a.WindowValue || r.P95.Query != view.Query || len(r.P95.Samples) != len(view.Samples) {
+		t.Errorf("its row: %+v", r)
+	}
+	for _, r := range correlate.NewSaved(&saved).Services(t.Context(), correlate.PerEndpoint).Services {
+		if r.Operation == "" {
+			t.Errorf("an endpoint without a name: %+v", r)
+		}
+	}
 	other := correlate.NewSaved(&saved).Metric(t.Context(), correlate.Subject{Service: "nobody"})
 	if len(other.Missing) != 1 || other.Missing[0].Kind != correlate.MissingNoData || len(other.Samples) > 0 {
 		t.Errorf("of a service without an anomaly: %+v", other)

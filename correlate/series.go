@@ -121,13 +121,7 @@ func (c *Case) fillMetric(view *MetricView) {
 	if low, high := anomaly.Usual(before, limits[survey.Signal(a.Signal)]); !math.IsNaN(high) {
 		view.Low, view.High = low, high
 	}
-	// The last finding is about what the values are of.
-	for _, id := range slices.Backward(a.Findings) {
-		if f := c.Finding(id); f != nil && len(f.Evidence) > 0 {
-			view.Query, view.URL = f.Evidence[0].Query, f.Evidence[0].URL
-			break
-		}
-	}
+	view.Query, view.URL = c.queryOf(a)
 	for _, ch := range slices.Backward(c.Changes) {
 		if ch.Service == a.Service {
 			view.Changes = append(view.Changes, ch)

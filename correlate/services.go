@@ -30,8 +30,7 @@ func (x *Explorer) Services(ctx context.Context, by Grouping) *ServiceTable {
 	asked := len(x.set.Ledger.Queries())
 	switch {
 	case x.saved != nil:
-		note.take([]Missing{{Backend: sources.Prometheus, Kind: MissingNoData, Reason: "a saved case has no table of services", Hint: "c has all that it holds; obs triage looks anew"}})
-		answer.Missing = note.all()
+		x.saved.fillServices(answer)
 		return answer
 	case x.set.Metrics == nil:
 		note.notConfigured(sources.Prometheus, "no service was looked at")

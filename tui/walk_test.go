@@ -2,6 +2,7 @@ package tui
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -64,7 +65,8 @@ func incident(t testing.TB, server *sandbox.Server, q correlate.Question, elsewh
 	}
 }
 
-// Enter four times goes from the anomaly to the log line, in each incident that has one.
+// Enter four times goes from the anomaly to the log line, in each incident that has one; and
+// once more in its case, opened from a file.
 func TestTheWalkOfEachScenario(t *testing.T) {
 	for _, scenario := range shop.Scenarios()[:walked] {
 		t.Run(scenario.Name, func(t *testing.T) {
@@ -78,47 +80,76 @@ func TestTheWalkOfEachScenario(t *testing.T) {
 			for _, row := range d.stack[0].(*overview).table.Services[:3] {
 				d.shows(row.Service)
 			}
-			if d.found.Verdict != correlate.Anomalous {
-				return
+			if d.found.Verdict == correlate.Anomalous {
+				fourEnters(t, d)
 			}
-			first := d.found.Anomalies[0]
-			d.press("enter")
-			d.on(onMetric)
-			d.shows("› "+first.Service, "since ", "onset ")
-			d.press("enter")
-			d.on(onTraces)
-			if d.found.Trace == nil {
-				return // what failed left no trace: the screen says so
-			}
-			d.shows("◆", "what tells them apart")
-			switch first.Signal {
-			case "errors":
-				d.shows("where they begin to fail")
-			case "latency":
-				d.shows("where the time goes")
-			}
-			d.press("enter")
-			d.on(onTrace)
-			d.shows(string(d.found.Trace.ID[:8]))
-			blamed := d.found.Trace.Span(d.found.Trace.Blamed)
-			if blamed != nil {
-				d.shows(blamed.Service)
-			}
-			d.press("enter")
-			d.on(onLogs)
-			picked := d.top().picked()
-			r := recordWith(d.found, picked.text)
-			if r == nil {
-				t.Fatalf("%q is no record of the trace", picked.text)
-			}
-			if r.TraceID != d.found.Trace.ID {
-				t.Errorf("the record is of trace %s, want %s", r.TraceID, d.found.Trace.ID)
-			}
-			d.press("enter", "y")
-			if d.copied != r.Line {
-				t.Errorf("copied %q, want the line %q", d.copied, r.Line)
+			saved := drive(t, opened(t, d.found), 120, 40)
+			saved.on(onOverview)
+			saved.shows(strings.ToUpper(string(d.found.Verdict)))
+			if d.found.Verdict == correlate.Anomalous {
+				saved.shows(d.found.Anomalies[0].Service)
+				fourEnters(t, saved)
 			}
 		})
+	}
+}
+
+// opened are the options for a case that was saved, without any backend.
+func opened(t *testing.T, found *correlate.Case) Options {
+	t.Helper()
+	text, err := json.Marshal(found)
+	if err != nil {
+		t.Fatal(err)
+	}
+	saved := &correlate.Case{}
+	if err := json.Unmarshal(text, saved); err != nil {
+		t.Fatal(err)
+	}
+	return Options{
+		Title: "triage, saved", NoColor: true,
+		Open: func(context.Context, correlate.Observer) Explorer { return correlate.NewSaved(saved) },
+		Work: func(context.Context, Explorer, correlate.Observer) *correlate.Case { return saved },
+	}
+}
+
+// fourEnters goes from the overview of an incident to a line of its log.
+func fourEnters(t *testing.T, d *driver) {
+	t.Helper()
+	first := d.found.Anomalies[0]
+	d.press("enter")
+	d.on(onMetric)
+	d.shows("› "+first.Service, "since ", "onset ")
+	d.press("enter")
+	d.on(onTraces)
+	if d.found.Trace == nil {
+		return // what failed left no trace: the screen says so
+	}
+	d.shows("◆", "what tells them apart")
+	switch first.Signal {
+	case "errors":
+		d.shows("where they begin to fail")
+	case "latency":
+		d.shows("where the time goes")
+	}
+	d.press("enter")
+	d.on(onTrace)
+	d.shows(string(d.found.Trace.ID[:8]))
+	if blamed := d.found.Trace.Span(d.found.Trace.Blamed); blamed != nil {
+		d.shows(blamed.Service)
+	}
+	d.press("enter")
+	d.on(onLogs)
+	picked := d.top().picked()
+	r := recordWith(d.found, picked.text)
+	if r == nil {
+		t.Fatalf("%q is no record of the trace", picked.text)
+	}
+	if r.TraceID != d.found.Trace.ID {
+		t.Errorf("the record is of trace %s, want %s", r.TraceID, d.found.Trace.ID)
+	}
+	d.press("enter", "y")
+	if d.copied != r.Line {
+		t.Errorf("copied %q, want the line %q", d.copied, r.Line)
 	}
 }
 
