@@ -188,7 +188,7 @@ func (x *Explorer) startFrom(all, beside []candidate, known []sources.AlertRule,
 	})
 	c := all[0]
 	a := &StartingAlert{
-		Name: c.Name, State: c.State, Service: c.Service, Severity: c.Severity, RunbookURL: webPage(c.RunbookURL),
+		Name: c.Name, State: c.State, Service: c.Service, Severity: c.Severity, RunbookURL: sources.WebAddress(c.RunbookURL),
 		Labels: c.Labels, Annotations: c.Annotations, Expression: c.query, Ended: c.ended,
 	}
 	a.Summary, _ = c.Annotations.First("summary", "message", "title")
@@ -258,15 +258,6 @@ func ruleOf(all []sources.AlertRule, labels sources.Labels, query string) *sourc
 		return best[0]
 	}
 	return nil
-}
-
-// webPage is an address that a person may be sent to, empty for any other: annotations say
-// what their authors like.
-func webPage(address string) string {
-	if lower := strings.ToLower(address); strings.HasPrefix(lower, "http://") || strings.HasPrefix(lower, "https://") {
-		return address
-	}
-	return ""
 }
 
 // The window that an alert sets.

@@ -200,7 +200,7 @@ func newHTMLView(c *correlate.Case) *htmlView {
 		v.Facts = append(v.Facts, htmlFact{"looked at", counted(c.Services, "service")})
 	}
 	if c.Alert != nil {
-		v.Alert = &htmlAlert{Title: AlertTitle(c.Alert), Runbook: webLink(c.Alert.RunbookURL)}
+		v.Alert = &htmlAlert{Title: AlertTitle(c.Alert), Runbook: sources.WebAddress(c.Alert.RunbookURL)}
 		for _, fact := range alertFacts(c) {
 			v.Alert.Facts = append(v.Alert.Facts, htmlFact{fact[0], fact[1]})
 		}
@@ -351,7 +351,7 @@ func comparedView(c *correlate.Comparison) *htmlComparison {
 }
 
 func evidenceView(e *correlate.Evidence) htmlEvidence {
-	view := htmlEvidence{Backend: string(e.Backend), Query: e.Query, URL: webLink(e.URL)}
+	view := htmlEvidence{Backend: string(e.Backend), Query: e.Query, URL: sources.WebAddress(e.URL)}
 	if !e.Window.IsZero() {
 		view.Window = e.Window.String()
 	}

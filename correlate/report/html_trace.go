@@ -45,7 +45,7 @@ type htmlSpan struct {
 
 func newHTMLTrace(t *correlate.Trace, beneath map[sources.SpanID][]correlate.Record, number int) htmlTrace {
 	view := htmlTrace{
-		ID: string(t.ID), Number: fmt.Sprint(number), URL: webLink(t.URL), Remarks: t.Remarks,
+		ID: string(t.ID), Number: fmt.Sprint(number), URL: sources.WebAddress(t.URL), Remarks: t.Remarks,
 		Facts: strings.Join(traceFacts(t), ", "), Began: t.Start.UTC().Format("2006-01-02 15:04:05.000 UTC"),
 		Tried: slices.ContainsFunc(t.Spans, func(s correlate.Span) bool { return s.Attempts > 1 }),
 	}

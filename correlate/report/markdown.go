@@ -283,18 +283,10 @@ func source(e *correlate.Evidence) string {
 	if !e.Window.IsZero() {
 		text += " in " + e.Window.String()
 	}
-	if url := webLink(e.URL); url != "" {
+	if url := sources.WebAddress(e.URL); url != "" {
 		text += " [open](" + linkEscapes.Replace(sources.Printable(url)) + ")"
 	}
 	return text
-}
-
-// webLink is an address that a browser opens as a page, and no other.
-func webLink(url string) string {
-	if strings.HasPrefix(url, "http://") || strings.HasPrefix(url, "https://") {
-		return url
-	}
-	return ""
 }
 
 // linkEscapes keep an address from ending the link that it stands in.

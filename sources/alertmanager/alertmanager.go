@@ -115,7 +115,7 @@ func (a *alert) notification(known map[string]sources.Silence, names map[string]
 			Name: a.Labels["alertname"], State: "firing", Labels: a.Labels, Annotations: a.Annotations,
 			ActiveAt: a.StartsAt.UTC(), Value: math.NaN(),
 		},
-		Muted: a.Status.MutedBy, Generator: webAddress(a.GeneratorURL), Rule: ruleIn(a.GeneratorURL),
+		Muted: a.Status.MutedBy, Generator: sources.WebAddress(a.GeneratorURL), Rule: ruleIn(a.GeneratorURL),
 	}
 	for _, id := range a.Status.SilencedBy {
 		s := known[id]
@@ -129,17 +129,6 @@ func (a *alert) notification(known map[string]sources.Silence, names map[string]
 		n.Receivers = append(n.Receivers, r.Name)
 	}
 	return n
-}
-
-// webAddress is an address that a person may be sent to: who sends alerts writes there what
-// they like. It is empty for any other, and holds no password.
-func webAddress(address string) string {
-	u, err := url.Parse(address)
-	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
-		return ""
-	}
-	u.User = nil
-	return u.String()
 }
 
 // silences are all silences by ID, those that have ended lately among them; nil where they
@@ -252,7 +241,7 @@ func Explain(_ int, body []byte) string {
 // ruleIn is the query in the address of a rule in Prometheus's own page; empty for an
 // address of another form.
 func ruleIn(address string) string {
-	u, err := url.Parse(webAddress(address))
+	u, err := url.Parse(sources.WebAddress(address))
 	if err != nil {
 		return ""
 	}

@@ -107,7 +107,7 @@ func (p *posted) notification(now time.Time) (sources.Notification, error) {
 			Name: p.Labels["alertname"], State: state, Labels: p.Labels, Annotations: p.Annotations,
 			ActiveAt: known(p.StartsAt), Value: math.NaN(),
 		},
-		Generator: webAddress(p.GeneratorURL), Rule: ruleIn(p.GeneratorURL),
+		Generator: sources.WebAddress(p.GeneratorURL), Rule: ruleIn(p.GeneratorURL),
 	}
 	if state == sources.AlertResolved {
 		n.Ended = known(p.EndsAt)
