@@ -19,19 +19,23 @@ import (
 // realTable is the table of scenarios as triage finds them in real backends.
 const realTable = "../../testdata/scenarios-real.golden"
 
+// realSeeds is with how many seeds each scenario is written.
+const realSeeds = 3
+
 // apart is how far the scenarios' times lie from one another, so that one set of servers
 // can hold them all. They go up, since Loki takes nothing much older than what it has.
 const apart = 60 * 24 * time.Hour
 
-// Every scenario, written into real backends and triaged there, says what it says in the
+// Every scenario, with three seeds, written into real backends and triaged there, says what it says in the
 // sandbox. The servers are a set of the test's own, with nothing else in them.
 func TestScenariosInRealBackends(t *testing.T) {
 	addresses := backends.Start(t, 1400).Settings
 	var outcomes []*outcome
-	for i, scenario := range shop.Scenarios() {
+	scenarios := shop.Scenarios()
+	for i := range realSeeds * len(scenarios) {
 		// A seed of its own, since trace IDs come of it, and Jaeger holds all scenarios.
-		o := &outcome{scenario: scenario, seed: 1 + i}
-		o.runInReal(t, addresses, theNoon.AddDate(-2, 0, 0).Add(time.Duration(i)*apart))
+		o := &outcome{scenario: scenarios[i%len(scenarios)], seed: 1 + i}
+		o.runInReal(t, addresses, theNoon.AddDate(-6, 0, 0).Add(time.Duration(i)*apart))
 		outcomes = append(outcomes, o)
 	}
 	if !t.Failed() {

@@ -44,19 +44,19 @@ type Connection struct {
 
 	Username        string        `yaml:"username,omitempty" doc:"user of basic authentication"`
 	Password        config.Secret `yaml:"password,omitempty" doc:"its password; better one of the four below"`
-	PasswordFile    string        `yaml:"password_file,omitempty" doc:"a file with the password, read again when it changes"`
+	PasswordFile    string        `yaml:"password_file,omitempty" doc:"a file with the password, read again when it changes; relative to this one, or ~/ for the home directory"`
 	PasswordEnv     string        `yaml:"password_env,omitempty" doc:"an environment variable with the password"`
 	PasswordCommand Command       `yaml:"password_command,omitempty" doc:"a command that prints the password: a list of arguments, or a line for sh"`
 	PasswordKeyring string        `yaml:"password_keyring,omitempty" doc:"the password in the system's keyring, as service/user"`
 
 	Token        config.Secret `yaml:"token,omitempty" doc:"a bearer token; better one of the four below"`
-	TokenFile    string        `yaml:"token_file,omitempty" doc:"a file with the token, read again when it changes"`
+	TokenFile    string        `yaml:"token_file,omitempty" doc:"a file with the token, read again when it changes; relative to this one, or ~/ for the home directory"`
 	TokenEnv     string        `yaml:"token_env,omitempty" doc:"an environment variable with the token"`
 	TokenCommand Command       `yaml:"token_command,omitempty" doc:"a command that prints the token: a list of arguments, or a line for sh"`
 	TokenKeyring string        `yaml:"token_keyring,omitempty" doc:"the token in the system's keyring, as service/user"`
 
 	HTTPConfig     *config.HTTPClientConfig `yaml:"http_config,omitempty" doc:"credentials, TLS, proxy and headers as in Prometheus's configuration: https://prometheus.io/docs/prometheus/latest/configuration/configuration/#http_config"`
-	HTTPConfigFile string                   `yaml:"http_config_file,omitempty" doc:"a file with the same, as promtool's --http.config.file"`
+	HTTPConfigFile string                   `yaml:"http_config_file,omitempty" doc:"a file with the same, as promtool's --http.config.file; relative to this one, or ~/ for the home directory"`
 	SigV4          *sigv4.SigV4Config       `yaml:"sigv4,omitempty" doc:"signs requests for Amazon's services"`
 }
 

@@ -166,7 +166,8 @@ func (p *Profile) connections() map[string]*Connection {
 	return all
 }
 
-// setDirectory makes files relative to the one that names them.
+// setDirectory makes files relative to the one that names them, or to the home directory where
+// they begin with ~/: a shell would have seen to that.
 func (p *Profile) setDirectory(dir string) {
 	all := p.connections()
 	if p.Grafana != nil {
@@ -174,8 +175,14 @@ func (p *Profile) setDirectory(dir string) {
 	}
 	for _, c := range all {
 		for _, file := range []*string{&c.PasswordFile, &c.TokenFile, &c.HTTPConfigFile} {
+			below := dir
+			if inHome, tilde := strings.CutPrefix(*file, "~/"); tilde {
+				if home, err := os.UserHomeDir(); err == nil {
+					*file, below = inHome, home
+				}
+			}
 			if *file != "" && !filepath.IsAbs(*file) {
-				*file = filepath.Join(dir, *file)
+				*file = filepath.Join(below, *file)
 			}
 		}
 		if c.HTTPConfig != nil {

@@ -191,6 +191,23 @@ func TestRead(t *testing.T) {
 	}
 }
 
+// A path that begins at home is there whoever starts obs, and wherever the file lies.
+func TestFilesAtHome(t *testing.T) {
+	home := t.TempDir()
+	t.Setenv("HOME", home)
+	path := written(t, "config.yaml", `profiles: {a: {loki: {url: "http://l.example", token_file: ~/keys/loki}, jaeger: {url: "http://j.example", token_file: ~other}}}`)
+	file, _, err := Read(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := file.Profiles["a"].Loki.TokenFile, filepath.Join(home, "keys", "loki"); got != want {
+		t.Errorf("%q, not %q", got, want)
+	}
+	if got, want := file.Profiles["a"].Jaeger.TokenFile, filepath.Join(filepath.Dir(path), "~other"); got != want {
+		t.Errorf("somebody else's home is no place of ours: %q, not %q", got, want)
+	}
+}
+
 func TestReadOfNothing(t *testing.T) {
 	for _, text := range []string{"", "# a comment\n", "---\n", "~\n", "profiles:\n"} {
 		if file, _, err := Read(written(t, "config.yaml", text)); err != nil || len(file.Profiles) > 0 {
