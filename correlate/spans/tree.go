@@ -121,7 +121,7 @@ func newIndex(spans []sources.Span) *index {
 	return x
 }
 
-// of calls yield with each of them, in the order of the trace.
+// of are the spans with an ID, in the order of the trace.
 func (x *index) of(id sources.SpanID) iter.Seq[int] {
 	return func(yield func(int) bool) {
 		at, known := x.first[id]
@@ -159,7 +159,8 @@ func (t *Tree) link() {
 	slices.SortFunc(t.Roots, byStart)
 }
 
-// nameChildren gives each span its children, all in one piece of memory.
+// nameChildren gives each span its children. All stand in one piece of memory: most have none
+// or few.
 func (t *Tree) nameChildren() {
 	counts := make([]int, len(t.Nodes))
 	for i := range t.Nodes {
