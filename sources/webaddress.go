@@ -15,7 +15,7 @@ func WebAddress(text string) string {
 		authority = rest[:end]
 	}
 	host := authority[strings.LastIndexByte(authority, '@')+1:]
-	if host == "" {
+	if host == "" || strings.ContainsFunc(host, func(r rune) bool { return r <= ' ' || Acts(r) }) {
 		return ""
 	}
 	return scheme + "://" + host + rest[len(authority):]

@@ -11,6 +11,8 @@ func TestWebAddress(t *testing.T) {
 		"https://a:b@c@wiki.example?x=@y":   "https://wiki.example?x=@y",
 		`http://wiki.example\@evil.example`: `http://wiki.example\@evil.example`,
 		"http://wiki.example/a\nb":          "http://wiki.example/a\nb",
+		"http://wiki .example/":             "",
+		"http://wiki\u202e.example/":        "",
 		"http://user@":                      "",
 		"java\nscript:alert(1)":             "",
 		"http://":                           "",

@@ -293,7 +293,7 @@ func TestOfferedOutputsAreTaken(t *testing.T) {
 		seenOutput++
 		offered := complete(t, w, cmd.Name(), "-o", "")
 		for _, form := range all {
-			args := map[string][]string{"trace": {"abc"}, "logs": {"--service", "x"}, "open": {"none"}, "diff": {"none", "none"}}[cmd.Name()]
+			args := map[string][]string{"trace": {"abc"}, "logs": {"--service", "x"}, "open": {"none"}, "diff": {"none", "none"}, "note": {"paid"}}[cmd.Name()]
 			var out, errs bytes.Buffer
 			tried := w
 			tried.out, tried.err, tried.terminal = &out, &errs, false
@@ -302,9 +302,9 @@ func TestOfferedOutputsAreTaken(t *testing.T) {
 				args = append(args, "--timeout", "-1s")
 			}
 			args = append([]string{cmd.Name(), "-o", form}, args...)
-			runContext(t.Context(), args, tried)
+			status := runContext(t.Context(), args, tried)
 			// A negative time, and a file that is not there, are refused after the form is.
-			taken := strings.Contains(errs.String(), "leaves no time") || strings.Contains(errs.String(), "no such file") || strings.Contains(errs.String(), "wants a terminal")
+			taken := status == exitOK || strings.Contains(errs.String(), "leaves no time") || strings.Contains(errs.String(), "no such file") || strings.Contains(errs.String(), "wants a terminal")
 			if taken != slices.Contains(offered, form) {
 				t.Errorf("%s -o %s: offered %v, and it says %s", cmd.Name(), form, !taken, errs.String())
 			}
