@@ -1,7 +1,7 @@
 package correlate
 
 import (
-	"math"
+	"cmp"
 	"slices"
 
 	"obs/correlate/anomaly"
@@ -12,39 +12,34 @@ import (
 // fillServices fills a table from the anomalies that a saved case has: what did not depart is
 // not in it.
 func (c *Case) fillServices(t *ServiceTable) {
-	type key struct{ service, operation string }
-	rows := map[key]*ServiceRow{}
-	var order []key
-	for _, whole := range []bool{true, false} { // what is of a whole service is its own before that of its parts
-		for i := range c.Anomalies {
-			a := &c.Anomalies[i]
-			of := key{service: a.Service}
-			switch {
-			case t.Grouping == PerInstance, a.Creep != nil && !a.Creep.Harmful:
-				continue
-			case t.Grouping == PerEndpoint:
-				of.operation = a.Operation
-			}
-			if whole != (a.Operation == "") || (t.Grouping == PerEndpoint && a.Operation == "") {
-				continue
-			}
-			r := rows[of]
-			if r == nil {
-				r = &ServiceRow{Service: of.service, Operation: of.operation, Verdict: Healthy}
-				rows[of], order = r, append(order, of)
-			}
-			c.fillRow(r, a)
-		}
-	}
-	for _, of := range order {
-		t.Services = append(t.Services, *rows[of])
-	}
-	slices.SortStableFunc(t.Services, compareRows)
-	reason := "a saved case keeps the metrics that departed, and no table of the others"
-	if t.Grouping == PerInstance {
-		reason = "a saved case keeps no table of instances"
+	reason := "a saved case keeps no table of instances"
+	if t.Grouping != PerInstance {
+		reason = "a saved case keeps the metrics that departed, and no table of the others"
+		c.fillRows(t)
 	}
 	t.Missing = []Missing{{Backend: sources.Prometheus, Kind: MissingNoData, Reason: reason, Hint: "c has all that it holds; obs triage looks anew"}}
+}
+
+func (c *Case) fillRows(t *ServiceTable) {
+	// What is of a whole service is its own before that of its parts.
+	all := slices.Clone(c.Anomalies)
+	slices.SortStableFunc(all, func(a, b Anomaly) int { return cmp.Compare(oneIf(a.Operation != ""), oneIf(b.Operation != "")) })
+	for i := range all {
+		a := &all[i]
+		of := ServiceRow{Service: a.Service, Verdict: Healthy}
+		if t.Grouping == PerEndpoint {
+			of.Operation = a.Operation
+		}
+		if (a.Creep != nil && !a.Creep.Harmful) || (t.Grouping == PerEndpoint && a.Operation == "") {
+			continue
+		}
+		at := slices.IndexFunc(t.Services, func(r ServiceRow) bool { return r.Service == of.Service && r.Operation == of.Operation })
+		if at < 0 {
+			at, t.Services = len(t.Services), append(t.Services, of)
+		}
+		c.fillRow(&t.Services[at], a)
+	}
+	slices.SortStableFunc(t.Services, compareRows)
 }
 
 // fillRow takes an anomaly into its row, unless one of the same kind is there.
@@ -69,15 +64,11 @@ func (c *Case) fillRow(r *ServiceRow, a *Anomaly) {
 		return
 	}
 	*place = reading
-	switch signal {
-	case survey.Saturation:
+	if signal == survey.Saturation {
 		r.Resource = a.Metric
 		if a.Creep != nil && a.Creep.Resource != "" {
 			r.Resource = a.Creep.Resource
 		}
-	case survey.Traffic:
-		r.Gone = math.IsNaN(a.WindowValue)
-	default:
 	}
 }
 
