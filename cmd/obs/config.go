@@ -87,7 +87,7 @@ func newConfigView(w world) *cobra.Command {
 		Short: "Show the configuration, without its secrets, and what is in use",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			if err := o.checkTwo(w); err != nil {
+			if err := o.checkForms(w, twoForms); err != nil {
 				return err
 			}
 			path, err := configPath(w)

@@ -61,7 +61,7 @@ says why where it has not. obs notes lists them, and a triage of their time has 
 }
 
 func runNote(ctx context.Context, o *noteOptions, text string, w world) error {
-	if err := o.checkTwo(w); err != nil {
+	if err := o.checkForms(w, twoForms); err != nil {
 		return err
 	}
 	note, err := o.note(text, w)

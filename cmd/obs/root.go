@@ -203,7 +203,7 @@ func newVersion(w world) *cobra.Command {
 		Short: "Say which build this is",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			if err := o.checkTwo(w); err != nil {
+			if err := o.checkForms(w, twoForms); err != nil {
 				return err
 			}
 			build := sources.ThisBuild()
@@ -223,14 +223,6 @@ var twoForms = []string{"text", "json"}
 func (c *common) twoFlags(cmd *cobra.Command) {
 	cmd.Flags().StringVarP(&c.output, "output", "o", "", "text or json (default text)")
 	takesForms(cmd, twoForms)
-}
-
-// checkTwo settles what the flags of such a command leave open.
-func (c *common) checkTwo(w world) error {
-	if slices.Contains(tableOutputs, c.output) && !slices.Contains(twoForms, c.output) {
-		return usage(fmt.Errorf("-o %s is not for this command", c.output), "-o takes "+strings.Join(twoForms, ", "))
-	}
-	return c.checkTable(w)
 }
 
 // write writes what such a command says.

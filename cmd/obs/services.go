@@ -134,10 +134,13 @@ func (c *common) tableFlags(cmd *cobra.Command) {
 }
 
 // checkTable settles what the flags leave open: a table has no screen and no page of its own.
-func (c *common) checkTable(w world) error {
+func (c *common) checkTable(w world) error { return c.checkForms(w, tableOutputs) }
+
+// checkForms does the same for a command that has these forms.
+func (c *common) checkForms(w world, forms []string) error {
 	switch {
-	case slices.Contains(outputs, c.output) && !slices.Contains(tableOutputs, c.output):
-		return usage(fmt.Errorf("-o %s is not for this command", c.output), "-o takes "+strings.Join(tableOutputs, ", "))
+	case slices.Contains(outputs, c.output) && !slices.Contains(forms, c.output):
+		return usage(fmt.Errorf("-o %s is not for this command", c.output), "-o takes "+strings.Join(forms, ", "))
 	case c.save != "":
 		return usage(errors.New("--save is for cases, which this is none"), "write -o json to a file")
 	}
