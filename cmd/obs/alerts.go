@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 
 	"github.com/spf13/cobra"
 
@@ -58,21 +57,11 @@ func runAlerts(ctx context.Context, o *alertsOptions, w world) error {
 	now := w.now().UTC()
 	explorer := correlate.NewExplorer(set, correlate.Question{Window: sources.Window{From: now, To: now}, Names: o.names})
 	found := explorer.Alerts(ctx)
-	if err := writeAlerts(w.out, found, o.form(w)); err != nil {
+	if err := alertForms.write(w.out, found, o.form(w)); err != nil {
 		return &exitError{code: exitFailed, err: fmt.Errorf("writing the alerts: %w", err)}
 	}
 	outcome := &correlate.Case{Missing: found.Missing, Queries: found.Queries, Interrupted: ctx.Err() != nil}
 	return o.tableExit(w, o.form(w), outcome, found.Unanswered())
 }
 
-func writeAlerts(out io.Writer, l *correlate.AlertList, form string) error {
-	switch form {
-	case "json":
-		return report.AlertsJSON(out, l)
-	case "markdown":
-		return report.AlertsMarkdown(out, l)
-	case piped:
-		return report.AlertsPiped(out, l)
-	}
-	return report.AlertsText(out, l)
-}
+var alertForms = formsOf[*correlate.AlertList]{"text": report.AlertsText, "json": report.AlertsJSON, "markdown": report.AlertsMarkdown, piped: report.AlertsPiped}

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 
 	"github.com/spf13/cobra"
 
@@ -65,7 +64,7 @@ func runAlertsLint(ctx context.Context, o *alertsLintOptions, w world) error {
 	ctx, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
 	found := correlate.NewExplorer(set, correlate.Question{Window: window, Names: o.names}).Rules(ctx)
-	if err := writeRules(w.out, found, o.output); err != nil {
+	if err := ruleForms.write(w.out, found, o.output); err != nil {
 		return &exitError{code: exitFailed, err: fmt.Errorf("writing the report: %w", err)}
 	}
 	outcome := &correlate.Case{Missing: found.Missing, Queries: found.Queries, Interrupted: ctx.Err() != nil}
@@ -78,12 +77,4 @@ func runAlertsLint(ctx context.Context, o *alertsLintOptions, w world) error {
 	return nil
 }
 
-func writeRules(out io.Writer, r *correlate.RuleReport, form string) error {
-	switch form {
-	case "json":
-		return report.RulesJSON(out, r)
-	case "markdown":
-		return report.RulesMarkdown(out, r)
-	}
-	return report.RulesText(out, r)
-}
+var ruleForms = formsOf[*correlate.RuleReport]{"text": report.RulesText, "json": report.RulesJSON, "markdown": report.RulesMarkdown}

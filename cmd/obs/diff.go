@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 
 	"github.com/spf13/cobra"
 
@@ -55,7 +54,7 @@ func runDiff(o *diffOptions, args []string, w world) error {
 		cases[i] = c
 	}
 	d := correlate.DiffCases(cases[0], cases[1])
-	if err := writeDiff(w.out, d, o.output); err != nil {
+	if err := diffForms.write(w.out, d, o.output); err != nil {
 		return &exitError{code: exitFailed, err: err}
 	}
 	switch {
@@ -68,12 +67,4 @@ func runDiff(o *diffOptions, args []string, w world) error {
 	return nil
 }
 
-func writeDiff(out io.Writer, d *correlate.Diff, form string) error {
-	switch form {
-	case "json":
-		return report.DiffJSON(out, d)
-	case "markdown":
-		return report.DiffMarkdown(out, d)
-	}
-	return report.DiffText(out, d)
-}
+var diffForms = formsOf[*correlate.Diff]{"text": report.DiffText, "json": report.DiffJSON, "markdown": report.DiffMarkdown}

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 
 	"github.com/spf13/cobra"
 
@@ -70,23 +69,13 @@ func runDoctor(ctx context.Context, o *doctorOptions, w world) error {
 	ctx, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
 	found := doctor.Examine(ctx, set, doctor.Options{Now: now, Window: window, Services: o.services, Names: o.names})
-	if err := writeDoctor(w.out, found, o.form(w)); err != nil {
+	if err := doctorForms.write(w.out, found, o.form(w)); err != nil {
 		return &exitError{code: exitFailed, err: fmt.Errorf("writing the report: %w", err)}
 	}
 	return o.doctorExit(w, found)
 }
 
-func writeDoctor(out io.Writer, r *doctor.Report, form string) error {
-	switch form {
-	case "json":
-		return report.DoctorJSON(out, r)
-	case "markdown":
-		return report.DoctorMarkdown(out, r)
-	case piped:
-		return report.DoctorPiped(out, r)
-	}
-	return report.DoctorText(out, r)
-}
+var doctorForms = formsOf[*doctor.Report]{"text": report.DoctorText, "json": report.DoctorJSON, "markdown": report.DoctorMarkdown, piped: report.DoctorPiped}
 
 // doctorExit is the exit status of an examination. With --check what is broken wins over a
 // part that is missing, as long as anything answered.

@@ -172,21 +172,11 @@ func runNotes(ctx context.Context, o *notesOptions, w world) error {
 	ctx, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
 	found := correlate.ReadNotes(ctx, from, o.connection.Ledger, window, correlate.IncidentName(o.incident))
-	if err := writeNotes(w.out, found, o.form(w)); err != nil {
+	if err := noteForms.write(w.out, found, o.form(w)); err != nil {
 		return &exitError{code: exitFailed, err: fmt.Errorf("writing the notes: %w", err)}
 	}
 	outcome := &correlate.Case{Missing: found.Missing, Queries: found.Queries, Interrupted: ctx.Err() != nil}
 	return o.tableExit(w, o.form(w), outcome, len(found.Notes) == 0)
 }
 
-func writeNotes(out io.Writer, l *correlate.NoteList, form string) error {
-	switch form {
-	case "json":
-		return report.NotesJSON(out, l)
-	case "markdown":
-		return report.NotesMarkdown(out, l)
-	case piped:
-		return report.NotesPiped(out, l)
-	}
-	return report.NotesText(out, l)
-}
+var noteForms = formsOf[*correlate.NoteList]{"text": report.NotesText, "json": report.NotesJSON, "markdown": report.NotesMarkdown, piped: report.NotesPiped}

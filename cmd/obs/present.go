@@ -65,7 +65,7 @@ func (c *common) show(ctx context.Context, w world, t task) (*correlate.Case, er
 	bounded, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	found := t.work(bounded, explorer, observe)
-	if err := write(w.out, found, c.output); err != nil {
+	if err := caseForms.write(w.out, found, c.output); err != nil {
 		return nil, &exitError{code: exitFailed, err: fmt.Errorf("writing the case: %w", err)}
 	}
 	if err := sayMissing(w, found, c.output); err != nil {
@@ -129,17 +129,7 @@ func export(found *correlate.Case, now time.Time) (string, error) {
 	return path, save(path, found)
 }
 
-func write(out io.Writer, c *correlate.Case, form string) error {
-	switch form {
-	case "json":
-		return report.JSON(out, c)
-	case "markdown":
-		return report.Markdown(out, c)
-	case "html":
-		return report.HTML(out, c)
-	}
-	return report.Text(out, c)
-}
+var caseForms = formsOf[*correlate.Case]{"text": report.Text, "json": report.JSON, "markdown": report.Markdown, "html": report.HTML}
 
 // screenFailure is the exit of a screen that ended early: by its terminal, for which
 // there is another way to ask, or by a mistake of obs's own, after which what was found

@@ -97,7 +97,7 @@ func runServices(ctx context.Context, o *servicesOptions, w world) error {
 			s.addServices(now, found.Services[i].Service)
 		}
 	})
-	if err := writeServices(w.out, found, o.form(w)); err != nil {
+	if err := serviceForms.write(w.out, found, o.form(w)); err != nil {
 		return &exitError{code: exitFailed, err: fmt.Errorf("writing the table: %w", err)}
 	}
 	outcome := &correlate.Case{Missing: found.Missing, Queries: found.Queries, Interrupted: ctx.Err() != nil}
@@ -110,17 +110,7 @@ func runServices(ctx context.Context, o *servicesOptions, w world) error {
 	return o.gate.tableExit(w, found, o.services, outcome)
 }
 
-func writeServices(out io.Writer, t *correlate.ServiceTable, form string) error {
-	switch form {
-	case "json":
-		return report.ServicesJSON(out, t)
-	case "markdown":
-		return report.ServicesMarkdown(out, t)
-	case piped:
-		return report.ServicesPiped(out, t)
-	}
-	return report.ServicesText(out, t)
-}
+var serviceForms = formsOf[*correlate.ServiceTable]{"text": report.ServicesText, "json": report.ServicesJSON, "markdown": report.ServicesMarkdown, piped: report.ServicesPiped}
 
 // tableFlags are the common ones, but for those of a case.
 func (c *common) tableFlags(cmd *cobra.Command) {
@@ -154,6 +144,18 @@ func (c *common) checkForms(w world, forms []string) error {
 // piped is the form of a table as text that is not for a person's eyes: in a pipe or a file
 // its columns stand between tabs.
 const piped = "piped"
+
+// formsOf are how a result is written, by the name of each form.
+type formsOf[T any] map[string]func(io.Writer, T) error
+
+// write writes a result; as text in a form that it does not have of its own, such as piped.
+func (f formsOf[T]) write(out io.Writer, result T, form string) error {
+	write, known := f[form]
+	if !known {
+		write = f["text"]
+	}
+	return write(out, result)
+}
 
 // form is how a table is written.
 func (c *common) form(w world) string {
