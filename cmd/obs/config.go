@@ -13,7 +13,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
-	"go.yaml.in/yaml/v3"
 
 	"obs/sources"
 	"obs/sources/connect"
@@ -108,7 +107,7 @@ func newConfigView(w world) *cobra.Command {
 				shown = ""
 			default:
 				view.Exists = true
-				if err := yaml.Unmarshal([]byte(shown), &view.File); err != nil {
+				if view.File, err = d.Values(); err != nil {
 					return &exitError{code: exitFailed, err: err}
 				}
 			}

@@ -15,23 +15,41 @@ const hidden = "<secret>"
 
 // View is the file as text with every secret taken out.
 func (d *Document) View() (string, error) {
+	shown, err := d.withoutSecrets()
+	if shown == nil {
+		return "", err
+	}
+	text, err := shown.text()
+	return string(text), err
+}
+
+// Values are what View shows, as what JSON can hold; nil of an empty file.
+func (d *Document) Values() (values map[string]any, err error) {
+	shown, err := d.withoutSecrets()
+	if shown == nil {
+		return nil, err
+	}
+	err = shown.document.Decode(&values)
+	return values, err
+}
+
+// withoutSecrets is a copy; nil of an empty document.
+func (d *Document) withoutSecrets() (*Document, error) {
 	text, err := d.text()
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	var copied yaml.Node
 	if err := yaml.Unmarshal(text, &copied); err != nil {
-		return "", err
+		return nil, err
 	}
 	if len(copied.Content) == 0 {
-		return "", nil
+		return nil, nil
 	}
 	// A comment may hold the secret that was used before.
 	h := hider{done: map[visit]bool{}}
 	h.hide(copied.Content[0], reflect.TypeFor[File](), "")
-	shown := Document{document: withoutComments(&copied)}
-	text, err = shown.text()
-	return string(text), err
+	return &Document{document: withoutComments(&copied)}, nil
 }
 
 func withoutComments(node *yaml.Node) *yaml.Node {
